@@ -1,0 +1,52 @@
+# Compiler settings and the one function that every module uses.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+option(SEALIFT_OPTIMIZE "Debug build with -O1: tests that move gigabytes stay bearable" OFF)
+option(SEALIFT_FUZZ "Build the fuzz targets with libFuzzer (clang); otherwise they replay their corpus" OFF)
+option(SEALIFT_BENCH "Build the micro benchmarks" OFF)
+set(SEALIFT_SANITIZE "" CACHE STRING "Value for -fsanitize=")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(sealift_options INTERFACE)
+target_compile_options(sealift_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
+target_compile_definitions(sealift_options INTERFACE SEALIFT_VERSION="${PROJECT_VERSION}")
+if(SEALIFT_OPTIMIZE)
+  target_compile_options(sealift_options INTERFACE -O1)
+endif()
+if(SEALIFT_SANITIZE)
+  # Everything, third-party C sources included, so that no frame is blind.
+  add_compile_options(-fsanitize=${SEALIFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -O1)
+  add_link_options(-fsanitize=${SEALIFT_SANITIZE})
+endif()
+
+# sealift_module(NAME HEADERS h… SOURCES s… TESTS t… DEPENDS module… LIBS library…)
+# A folder of src/ = a static library sealift_NAME = a namespace; TESTS become one binary NAME_test.
+# A DEPENDS that is not defined yet stops configuration: the link graph is acyclic by construction.
+# (tools/check_layers.py checks the includes themselves, which CMake cannot see.)
+function(sealift_module name)
+  cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;TESTS;DEPENDS;LIBS;TEST_LIBS" ${ARGN})
+  add_library(sealift_${name} STATIC ${arg_SOURCES} ${arg_HEADERS})
+  target_link_libraries(sealift_${name} PRIVATE sealift_options)
+  foreach(dependency ${arg_DEPENDS})
+    if(NOT TARGET sealift_${dependency})
+      message(FATAL_ERROR "module ${name} may not use ${dependency}: modules depend strictly downwards (src/CMakeLists.txt)")
+    endif()
+    target_link_libraries(sealift_${name} PUBLIC sealift_${dependency})
+  endforeach()
+  target_link_libraries(sealift_${name} PUBLIC ${arg_LIBS})
+  if(arg_TESTS)
+    add_executable(${name}_test ${arg_TESTS})
+    target_link_libraries(${name}_test PRIVATE sealift_${name} sealift_options ${arg_TEST_LIBS} GTest::gtest_main)
+    add_test(NAME ${name}_test COMMAND ${name}_test)
+    set_tests_properties(${name}_test PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+endfunction()

@@ -1,0 +1,35 @@
+# Debian 12 packages only; nothing is downloaded (tools/setup installs them). docs/ARCHITECTURE.md has a reason for each.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(GTest REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(nbd REQUIRED IMPORTED_TARGET libnbd)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
+
+# BLAKE3: the system's libblake3 where there is one; on Debian 12 its C sources as packaged in librust-blake3-dev.
+find_library(BLAKE3_LIBRARY blake3)
+find_path(BLAKE3_INCLUDE blake3.h)
+if(BLAKE3_LIBRARY AND BLAKE3_INCLUDE)
+  add_library(blake3_c INTERFACE)
+  target_link_libraries(blake3_c INTERFACE ${BLAKE3_LIBRARY})
+  target_include_directories(blake3_c SYSTEM INTERFACE ${BLAKE3_INCLUDE})
+else()
+  file(GLOB blake3_roots /usr/share/cargo/registry/blake3-1*/c)
+  if(NOT blake3_roots)
+    message(FATAL_ERROR "BLAKE3 not found: install libblake3-dev or librust-blake3-dev (tools/setup does)")
+  endif()
+  list(GET blake3_roots 0 blake3_root)
+  enable_language(ASM)
+  add_library(blake3_c STATIC
+    ${blake3_root}/blake3.c ${blake3_root}/blake3_dispatch.c ${blake3_root}/blake3_portable.c
+    ${blake3_root}/blake3_sse2_x86-64_unix.S ${blake3_root}/blake3_sse41_x86-64_unix.S
+    ${blake3_root}/blake3_avx2_x86-64_unix.S ${blake3_root}/blake3_avx512_x86-64_unix.S)
+  target_include_directories(blake3_c SYSTEM PUBLIC ${blake3_root})
+  target_compile_options(blake3_c PRIVATE $<$<COMPILE_LANGUAGE:C>:-O2 -w>)
+endif()

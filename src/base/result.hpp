@@ -1,0 +1,76 @@
+#pragma once
+
+// Errors are values. Result<T> is what every fallible function returns; decisions are taken on Error::code
+// alone, the message is for people: causes are appended on the way up and printed once, at the edge. No
+// exception crosses a module's public header.
+
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace sealift {
+
+enum class Code {
+  kInvalid,       // the input is malformed: configuration, arguments, a peer's bytes
+  kNotFound,      // no such VM, file, host, record
+  kConflict,      // exists already, or in a state that excludes the request
+  kRefused,       // a rule, a policy or the other side says no; nothing was changed
+  kUnauthorized,  // the peer is not who it must be
+  kCorrupt,       // a digest, a signature or a proof does not match
+  kExhausted,     // a limit was reached: space, memory, count
+  kUnavailable,   // the other side or a quorum cannot be reached now; trying again is sensible
+  kTimeout,       // a deadline passed; the outcome may be unknown
+  kClosed,        // the other end closed in good order
+  kCancelled,     // stopped on request
+  kUnsupported,   // a version or a feature that this build, host or QEMU lacks
+  kIo,            // the operating system refused
+  kInternal,      // a fault of sealift itself
+};
+
+// "not-found", "refused", …: stable words, used in --json and in the API.
+std::string_view to_string(Code code);
+
+struct Error {
+  Code code;
+  std::string message;
+};
+
+template <class T>
+using Result = std::expected<T, Error>;
+using Status = Result<void>;
+
+template <class... Args>
+[[nodiscard]] std::unexpected<Error> fail(Code code, fmt::format_string<Args...> format, Args&&... args) {
+  return std::unexpected(Error{code, fmt::format(format, std::forward<Args>(args)...)});
+}
+
+// "opening the store: <cause>", the code unchanged.
+[[nodiscard]] std::unexpected<Error> because(Error cause, std::string_view doing);
+
+// An errno as an Error: "open /x/y: No such file or directory". ENOSPC is kExhausted, ENOENT kNotFound,
+// EEXIST kConflict.
+[[nodiscard]] std::unexpected<Error> fail_errno(int error_number, std::string_view doing);
+
+}  // namespace sealift
+
+// auto value = SEALIFT_TRY(expression);  returns the error from the enclosing function otherwise.
+#define SEALIFT_TRY(...) \
+  __extension__({ \
+    auto sealift_try_result = (__VA_ARGS__); \
+    if (!sealift_try_result) { \
+      return std::unexpected(std::move(sealift_try_result).error()); \
+    } \
+    std::move(*sealift_try_result); \
+  })
+
+// SEALIFT_TRY_STATUS(expression);  for Result<void>.
+#define SEALIFT_TRY_STATUS(...) \
+  do { \
+    auto sealift_try_result = (__VA_ARGS__); \
+    if (!sealift_try_result) { \
+      return std::unexpected(std::move(sealift_try_result).error()); \
+    } \
+  } while (false)
