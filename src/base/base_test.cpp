@@ -7,6 +7,7 @@
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
+#include "base/database.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/process.hpp"
@@ -140,6 +141,31 @@ TEST(Process, FailedExecIsAnErrorAndRunCapturesBounded) {
       process::run({"sh", "-c", "echo hello; echo there >&2; exit 3"}, 8, Deadline::in(10s), Stop()).value();
   EXPECT_EQ(output.text, "hello\nth");
   EXPECT_EQ(output.exit.code, 3);
+}
+
+TEST(Database, RollsBackUnlessCommittedAndChecksItsVersion) {
+  const file::Path path = std::filesystem::temp_directory_path() / fmt::format("sealift-db-{}", ::getpid());
+  constexpr std::string_view kSchema = "CREATE TABLE t(name TEXT PRIMARY KEY, value BLOB);";
+  {
+    auto database = Database::open(path, kSchema, 1).value();
+    {
+      auto transaction = database.begin().value();
+      ASSERT_TRUE(database.prepare("INSERT INTO t VALUES(?,?)")->bind("a").bind(as_bytes("x")).run());
+    }
+    auto transaction = database.begin().value();
+    ASSERT_TRUE(database.prepare("INSERT INTO t VALUES(?,?)")->bind("b").bind(as_bytes("y")).run());
+    ASSERT_TRUE(transaction.commit());
+    EXPECT_EQ(database.prepare("INSERT INTO t VALUES(?,?)")->bind("b").bind_null().run().error().code,
+              Code::kConflict);
+  }
+  auto database = Database::open(path, kSchema, 1).value();
+  auto rows = database.prepare("SELECT name, value FROM t").value();
+  ASSERT_TRUE(rows.step().value());
+  EXPECT_EQ(rows.text(0), "b");
+  EXPECT_EQ(as_text(rows.blob(1)), "y");
+  EXPECT_FALSE(rows.step().value());
+  EXPECT_EQ(Database::open(path, kSchema, 2).error().code, Code::kUnsupported);
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
 }
 
 TEST(Clock, WritesIso8601) {
