@@ -1,0 +1,48 @@
+#pragma once
+
+// One qemu-nbd process that serves one image on a unix socket: the way to read and write every format but
+// raw. It is started with an explicit format, never probes, and opens no backing file and no external data
+// file. It outlives nothing: end() it and wait before the guest may run (the image lock is the process's).
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/process.hpp"
+#include "image/nbd.hpp"
+
+namespace sealift::image {
+
+struct QemuNbdOptions {
+  file::Path image;
+  std::string format;  // "raw" or "qcow2"
+  Access access = Access::kReadOnly;
+  file::Path socket;  // created by qemu-nbd, removed by end(); its directory must be 0700
+  file::Path log;     // its standard output and error; empty: dropped
+  unsigned connections = 4;
+  std::optional<std::pair<uid_t, gid_t>> drop_to;  // run it unprivileged
+};
+
+class QemuNbd {
+ public:
+  // Returns when it listens. The errors hold what qemu-nbd printed.
+  static Result<std::unique_ptr<QemuNbd>> start(const QemuNbdOptions& options, Deadline deadline,
+                                                const Stop& stop);
+  ~QemuNbd();  // end() with five seconds, then SIGKILL
+
+  // SIGTERM, waits until the process is gone (its image is flushed and unlocked then), removes the socket.
+  // kIo when it ended otherwise than in good order. Idempotent.
+  Status end(Deadline deadline);
+
+  const ProcessName& process() const { return process_; }
+  // How to connect: NbdDisk::open(nbd->connection(), …).
+  NbdOptions connection() const;
+
+ private:
+  QemuNbd(QemuNbdOptions options, ProcessName process);
+  QemuNbdOptions options_;
+  ProcessName process_;
+  bool ended_ = false;
+};
+
+}  // namespace sealift::image
