@@ -1,0 +1,32 @@
+#pragma once
+
+// How an initiator reaches the other side, again and again. EndpointDialer is the real one.
+
+#include "crypto/identity.hpp"
+#include "net/peer.hpp"
+
+namespace sealift::transport {
+
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+  // TLS, peer pinned, HELLO said.
+  virtual Result<net::PeerConnection> dial_control(Deadline deadline, const Stop& stop) = 0;
+  // Raw TCP to the same port; the session authenticates it (attach.hpp).
+  virtual Result<net::TcpStream> dial_bulk(Deadline deadline, const Stop& stop) = 0;
+};
+
+class EndpointDialer final : public Dialer {
+ public:
+  // options.expected must be set; options.hello.purpose as the other side's acceptor is registered ("move").
+  EndpointDialer(net::DialOptions options, crypto::Identity identity);
+  Result<net::PeerConnection> dial_control(Deadline deadline, const Stop& stop) override;
+  Result<net::TcpStream> dial_bulk(Deadline deadline, const Stop& stop) override;
+
+ private:
+  net::DialOptions options_;
+  crypto::Identity identity_;
+  std::size_t good_ = 0;  // the endpoint that answered last is tried first
+};
+
+}  // namespace sealift::transport
