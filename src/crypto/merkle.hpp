@@ -46,6 +46,11 @@ class MerkleTree {
   MerkleTree(std::size_t leaves, std::span<Digest> storage);  // storage_nodes(leaves) of them, outlives this
   static std::size_t storage_nodes(std::size_t leaves);
 
+  MerkleTree(MerkleTree&&) = default;
+  MerkleTree& operator=(MerkleTree&&) = default;
+  MerkleTree(const MerkleTree&) = delete;  // the levels point into the storage
+  MerkleTree& operator=(const MerkleTree&) = delete;
+
   void set(std::size_t index, const Digest& leaf_hash);  // index < leaves
   const Digest& leaf(std::size_t index) const;
   std::size_t leaves() const { return leaves_; }
@@ -53,7 +58,6 @@ class MerkleTree {
 
  private:
   MerkleTree(std::size_t leaves, std::vector<Digest> own);
-  void mark_all();
 
   std::size_t leaves_;
   std::vector<Digest> own_;                // empty when storage is lent
