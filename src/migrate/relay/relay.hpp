@@ -14,7 +14,6 @@
 // The first failure is kept (failure()); it never closes the local sockets by itself, so QEMU sees only a
 // pause until cut().
 
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -29,30 +28,24 @@ namespace sealift::migrate {
 constexpr std::uint16_t kMainStream = 32;
 constexpr unsigned kChannelsMax = 16;
 
-struct RelayCounters {
-  std::uint64_t bytes = 0;  // guest data carried so far, all channels
-};
-
 class SourceRelay {
  public:
-  // Listens on socket (in a 0700 directory; only a process of user `peer_uid` may connect, -1: any). channels
-  // = 1 + multifd channels. Give QEMU the socket's path as migration URI afterwards. session must outlive the
-  // relay.
+  // Listens on socket, which only `qemu_user` may open (its owner; none: ours). channels = 1 + multifd
+  // channels. Give QEMU the path as migration URI afterwards. session must outlive the relay.
   static Result<std::unique_ptr<SourceRelay>> open(transport::Session& session, const file::Path& socket,
-                                                   unsigned channels);
+                                                   unsigned channels, std::optional<uid_t> qemu_user = {});
   ~SourceRelay();  // cut() and join
 
+  // Until SHUT was held back: the destination's QEMU has loaded everything (0) or failed (another value).
+  Result<std::uint32_t> wait_loaded(Deadline deadline, const Stop& stop);
+  bool acknowledged() const;  // SWITCHOVER_ACK was held back
+  // Once QEMU is frozen: carries what its sockets still hold, then ends every stream explicitly. After it the
+  // streams' transcripts are final.
+  Status finish(Deadline deadline, const Stop& stop);
   // Every local socket closed at once: QEMU's migration fails or is cancelled, the guest stays as it is.
   void cut();
-  // SHUT was held back: the destination's QEMU has loaded everything (value 0) or failed (other).
-  std::optional<std::uint32_t> loaded() const;
-  bool acknowledged() const;  // SWITCHOVER_ACK was held back
-  // Every channel's last byte was read from QEMU and handed to the session.
-  bool drained() const;
   std::optional<Error> failure() const;
-  RelayCounters counters() const;
-  // Waits until loaded(), failure() or the deadline (kTimeout).
-  Result<std::uint32_t> wait_loaded(Deadline deadline, const Stop& stop);
+  std::uint64_t bytes() const;  // of all channels, read from QEMU so far
 
  private:
   struct Impl;
@@ -67,10 +60,11 @@ class DestinationRelay {
                                                         unsigned channels);
   ~DestinationRelay();
 
+  // Until every channel's explicit end was received and all before it was written to QEMU.
+  Status wait_drained(Deadline deadline, const Stop& stop);
   void cut();
-  bool drained() const;  // every channel's explicit end was received and written to QEMU
   std::optional<Error> failure() const;
-  RelayCounters counters() const;
+  std::uint64_t bytes() const;
 
  private:
   struct Impl;
