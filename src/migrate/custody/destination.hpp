@@ -45,6 +45,7 @@ struct Committing {
 struct Starting {
   enum class From : std::uint8_t { kIncoming = 1, kDisks = 2 };
   From from = From::kIncoming;
+  bool restarted = false;  // then a failed start does not prove that it never ran. Not journaled
   bool operator==(const Starting&) const = default;
 };
 struct Started {

@@ -2,12 +2,15 @@
 
 // Custody at the source: who may run the VM, from the offer to the fenced copy.
 //
-//   Offering -accepted-> Copying -converged-> Switching -ready-> Freezing -frozen-> Sealed -committed-> Gave
-//      |                    |  (cold: -copied--------------------------------------->^ )  |               |
-//      |<------------------ any trouble before the seal -------------|            aborted |       started |
-//      v                                                                                  v               v
-//   Cancelling -aborted-> Ended(aborted)            Undoing <-returned, recovered to us- Gave Fencing (guest
-//   goes on at once)                            '-guest runs-> Ended                 closed -> Ended(moved)
+//   Offering -accepted-> Copying -converged-> Switching -ready-> Freezing -frozen-> Sealed
+//      |                    |    (cold: -ready-> Freezing)          |
+//      '--- any trouble before the seal: the guest goes on at once -'
+//                           v
+//                      Cancelling -aborted-> Ended(aborted)
+//
+//   Sealed -committed-> Gave -started-> Fencing -closed-> Ended(moved)
+//      | aborted          | returned, recovered to us
+//      '------------------'-> Undoing -guest runs-> Ended(aborted or returned)
 //
 // Rules kept here: no seal without our own stop and a clean freeze; at most one seal per move (Sealed holds
 // the one statement, is durable before it is signed, and no state leads back before it); before the seal a
@@ -51,7 +54,8 @@ struct Fencing {
 };
 struct Cancelling {
   std::string reason;
-  bool guest_safe = false;  // it runs on (or its own end was seen): only the record is missing. Not journaled
+  bool guest_safe = false;   // it runs on, or its own end was seen. Not journaled
+  bool record_done = false;  // the abort is final, or there is nothing to abort. Not journaled
   bool operator==(const Cancelling&) const = default;
 };
 struct Undoing {
@@ -74,7 +78,6 @@ Step step(const MoveTerms& terms, const State& state, const Event& event);
 std::string_view name(const State& state);
 bool durable(const State& state);
 bool ended(const State& state);
-bool guest_may_run(const State& state);  // before the seal, or given back: a start or cont is not excluded
 
 // Journal form: u8 version (1), u8 state tag, the state's fields. Durable states only (checked).
 Bytes encode(const State& state);

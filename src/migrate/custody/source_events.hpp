@@ -24,7 +24,6 @@ enum class EventKind : std::uint8_t {
   kRecoveredToUs,     // ledger: vm.recover names this host
   kRecoveredToOther,  // ledger: vm.recover names another host
   kRefused,           // ledger: event.record was refused
-  kCopied,            // cold: everything sent, event.data = the statement to seal
   kConverged,         // live: little enough remains
   kFailed,            // copy, relay or disk failed, event.reason
   kGuestStopped,      // QEMU confirmed our own stop
@@ -35,34 +34,35 @@ enum class EventKind : std::uint8_t {
   kResumeSeen,    // QMP event RESUME that we did not order
   kGuestEnded,    // poweroff, reset, suspend or panic in the guest
   kQemuGone,      //
-  kGuestRuns,     // result of kCont or kStartFromDisks
+  kGuestRuns,     // result of kCont (released: it runs, or had ended by itself) or kStartFromDisks
   kStartFailed,   // kStartFromDisks failed for good
   kFenced,        // result of kQuarantine: killed, not startable, disk set aside
 };
-inline constexpr std::size_t kEventKinds = 29;
+inline constexpr std::size_t kEventKinds = 28;
 std::string_view to_string(EventKind kind);
 
 struct Event {
   EventKind kind;
   RecordKind record = RecordKind::kOffer;  // kRefused
-  Bytes data;                              // kCopied, kFrozen
+  Bytes data;                              // kFrozen
   std::string reason;
 };
 
 enum class Deed : std::uint8_t {
-  kBeginCopy,           // start or resume the bulk transfer; kCopied, kConverged or kFailed follow
-  kStopGuest,           // QMP stop; kGuestStopped, kStopTooLate or kQemuGone follow
-  kLastRound,           // the last disk round; kLastRoundDurable or kFailed follows
+  kBeginCopy,  // start or resume the bulk transfer; live: kConverged, cold: the peer's kReady, or kFailed
+               // follows
+  kStopGuest,  // QMP stop; kGuestStopped, kStopTooLate or kQemuGone follow
+  kLastRound,  // the last disk round; kLastRoundDurable or kFailed follows
   kContinueSwitchover,  // migrate-continue; the peer's kReady follows
-  kFreeze,              // SIGSTOP and every check before the seal; kFrozen or kFreezeUnsafe follows
-  kEnsureFrozen,        // stop (1 s), SIGSTOP anyway; nothing follows
-  kThaw,                // SIGCONT
-  kCancelMigration,     // migrate_cancel
-  kCutSockets,          // every local migration socket
-  kCont,                // wait for cancelled or failed, cont; kGuestRuns or kQemuGone follows
-  kStartFromDisks,      // as after a power cut; kGuestRuns or kStartFailed follows
-  kKill,                // SIGKILL, while frozen
-  kQuarantine,          // definition not startable, disks set aside; kFenced follows
+  kFreeze,  // SIGSTOP and every check before the seal (cold: off and held); kFrozen or kFreezeUnsafe follows
+  kEnsureFrozen,     // stop (1 s), SIGSTOP anyway; nothing follows
+  kThaw,             // SIGCONT
+  kCancelMigration,  // migrate_cancel
+  kCutSockets,       // every local migration socket
+  kCont,             // wait for cancelled or failed, cont; kGuestRuns or kQemuGone follows
+  kStartFromDisks,   // as after a power cut, unless it runs already; kGuestRuns or kStartFailed follows
+  kKill,             // SIGKILL, while frozen
+  kQuarantine,       // definition not startable, disks set aside; kFenced follows
 };
 std::string_view to_string(Deed deed);
 
