@@ -24,24 +24,14 @@ Result<int> show(const Cli& cli, const std::string& id) {
   return kExitOk;
 }
 
-Result<int> verify_all(const Cli& cli) {
-  const Json answer = SEALIFT_TRY(cli.client().post("/v1/ledger/verify", Json::object()));
-  if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
-  return kExitOk;
-}
-
-Result<int> export_to(const Cli& cli, const std::string& directory) {
-  const Json answer = SEALIFT_TRY(cli.client().post("/v1/ledger/export", {{"directory", directory}}));
-  if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
+int print_verdict(const Cli& cli, const Verdict& verdict) {
+  if (!cli.printed_json(verdict.facts)) fmt::print("{}", verdict.words);
   return kExitOk;
 }
 
 Result<int> verify(const Cli& cli, const std::string& receipt, const std::string& genesis) {
   const file::Path genesis_path = genesis.empty() ? cli.state() / "genesis.json" : file::Path(genesis);
-  const auto verdict = verify_receipt_file(receipt, genesis_path);
-  if (!verdict) return std::unexpected(verdict.error());
-  if (!cli.printed_json(verdict->facts)) fmt::print("{}", verdict->words);
-  return kExitOk;
+  return print_verdict(cli, SEALIFT_TRY(verify_receipt_file(receipt, genesis_path)));
 }
 
 }  // namespace
@@ -73,10 +63,13 @@ void add_ledger_commands(CLI::App& root, Cli& cli) {
   shown.add_option("record", id, "its id, or the first digits of it")->required();
   CLI::App& exported =
       add_command(ledger, cli, "export", "Write blocks, records, checkpoint and genesis as files",
-                  [&cli] { return export_to(cli, directory); });
+                  [&cli]() -> Result<int> {
+                    return print_verdict(cli, SEALIFT_TRY(export_ledger(cli.state(), directory)));
+                  });
   exported.add_option("directory", directory, "a new directory")->required();
-  add_command(ledger, cli, "verify", "Check every block, record and signature that this host keeps",
-              [&cli] { return verify_all(cli); });
+  add_command(
+      ledger, cli, "verify", "Check every block, record and signature that this host keeps",
+      [&cli]() -> Result<int> { return print_verdict(cli, SEALIFT_TRY(verify_ledger(cli.state()))); });
 }
 
 }  // namespace sealift::app

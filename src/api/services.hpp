@@ -1,0 +1,21 @@
+#pragma once
+
+// What the routes work on. Built by the composition root (app/daemon.cpp), which outlives the server.
+
+#include <functional>
+#include <string>
+
+#include "api/http_server.hpp"
+#include "domain/node.hpp"
+
+namespace sealift::api {
+
+// Membership calls wait that long for the ledger; the client may ask again.
+constexpr Milliseconds kLedgerWait{60'000};
+
+// GET /v1/domain, POST /v1/domain/invite|join|approve|leave|expel|activate
+void add_domain_routes(HttpServer& server, domain::Node& node, const Stop& stop);
+// GET /v1/ledger, GET /v1/ledger/records/{id or its first digits}, GET /v1/ledger/receipts/{move}
+void add_ledger_routes(HttpServer& server, domain::Node& node);
+
+}  // namespace sealift::api

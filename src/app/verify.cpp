@@ -1,0 +1,104 @@
+#include "app/verify.hpp"
+
+#include <filesystem>
+
+#include "ledger/embedded/chain.hpp"
+#include "ledger/receipt.hpp"
+
+namespace sealift::app {
+
+namespace {
+
+Json receipt_json(const ledger::ReceiptFacts& facts) {
+  Json parts = Json::array();
+  for (const ledger::SealPart& part : facts.seal.parts) {
+    parts.push_back({{"name", part.name},
+                     {"algorithm", part.algorithm},
+                     {"bytes", part.bytes},
+                     {"digest", part.digest.hex()}});
+  }
+  Json cosigned = Json::array();
+  for (const ledger::HostName& name : facts.cosigned_by) cosigned.push_back(name.text());
+  return {{"valid", true},
+          {"domain", facts.domain.hex()},
+          {"move", facts.move.hex()},
+          {"vm", facts.vm.text()},
+          {"from", facts.from.text()},
+          {"to", facts.to.text()},
+          {"epoch", facts.epoch.value},
+          {"mode", facts.mode == ledger::MoveMode::kLive ? "live" : "cold"},
+          {"block", facts.height},
+          {"time", to_iso8601(facts.time)},
+          {"cosigned_by", cosigned},
+          {"members", facts.members},
+          {"parts", parts}};
+}
+
+Result<std::unique_ptr<ledger::Chain>> open_chain(const file::Path& state_directory) {
+  const file::Path path = state_directory / "ledger.db";
+  if (!std::filesystem::exists(path)) {
+    return fail(Code::kNotFound, "no ledger at {}: name the host's state directory with --state",
+                path.string());
+  }
+  ledger::Store store = SEALIFT_TRY(ledger::Store::open(path));
+  // Reading checks everything and signs nothing: any identity will do.
+  const auto reader = SEALIFT_TRY(ledger::HostName::parse("reader"));
+  return ledger::Chain::open(std::move(store), {.name = reader, .identity = crypto::Identity::generate()});
+}
+
+}  // namespace
+
+Result<Verdict> verify_receipt_file(const file::Path& receipt, const file::Path& genesis) {
+  const Bytes receipt_bytes = SEALIFT_TRY(file::read(receipt, ledger::kReceiptBytesMax));
+  const auto genesis_bytes = file::read(genesis, ledger::kGenesisBytesMax);
+  if (!genesis_bytes) {
+    return because(genesis_bytes.error(),
+                   "the domain's genesis file is needed (--genesis FILE; every member has it)");
+  }
+  const ledger::Genesis domain = SEALIFT_TRY(ledger::parse_genesis(*genesis_bytes));
+  auto facts = ledger::verify_receipt(domain, receipt_bytes);
+  if (!facts) return because(facts.error(), fmt::format("{} proves nothing", receipt.string()));
+  std::string words = facts->text;
+  if (!words.empty() && words.back() != '\n') words += '\n';
+  return Verdict{.facts = receipt_json(*facts), .words = std::move(words)};
+}
+
+Result<Verdict> verify_ledger(const file::Path& state_directory) {
+  const auto chain = SEALIFT_TRY(open_chain(state_directory));
+  const auto forks = SEALIFT_TRY(chain->forks());
+  if (!forks.empty()) return fail(Code::kCorrupt, "the ledger was forked: {}", forks.front().text);
+  const Json facts = {{"valid", true},
+                      {"blocks", chain->height()},
+                      {"final", chain->final_height()},
+                      {"domain", chain->genesis().id().hex()}};
+  return Verdict{
+      .facts = facts,
+      .words = fmt::format(
+          "{} blocks checked, {} of them final: hashes, records, rules, state roots and signatures hold\n",
+          chain->height(), chain->final_height())};
+}
+
+Result<Verdict> export_ledger(const file::Path& state_directory, const file::Path& directory) {
+  const auto chain = SEALIFT_TRY(open_chain(state_directory));
+  if (std::filesystem::exists(directory))
+    return fail(Code::kConflict, "{} exists already", directory.string());
+  for (const char* part : {"blocks", "records"})
+    SEALIFT_TRY_STATUS(file::make_private_directory(directory / part));
+  SEALIFT_TRY_STATUS(file::write_atomic(directory / "genesis.json", chain->genesis().bytes, 0644));
+  if (const auto checkpoint = chain->checkpoint()) {
+    SEALIFT_TRY_STATUS(file::write_atomic(directory / "checkpoint", std::string_view(*checkpoint), 0644));
+  }
+  for (std::uint64_t height = 1; height <= chain->height(); ++height) {
+    const ledger::Block block = SEALIFT_TRY(chain->block(height));
+    SEALIFT_TRY_STATUS(file::write_atomic(directory / "blocks" / fmt::format("{:08}.block", height),
+                                          ledger::encode_block(block), 0644));
+    for (std::size_t i = 0; i < block.records.size(); ++i) {
+      const file::Path path = directory / "records" / fmt::format("{:08}-{:03}.json", height, i);
+      SEALIFT_TRY_STATUS(file::write_atomic(path, block.records[i], 0644));
+    }
+  }
+  const std::string words = fmt::format("wrote {} blocks to {}\n", chain->height(), directory.string());
+  return Verdict{.facts = {{"blocks", chain->height()}, {"directory", directory.string()}}, .words = words};
+}
+
+}  // namespace sealift::app
