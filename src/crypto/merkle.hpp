@@ -57,7 +57,7 @@ class MerkleTree {
   Digest root();
 
  private:
-  MerkleTree(std::size_t leaves, std::vector<Digest> own);
+  void divide(std::span<Digest> storage);
 
   std::size_t leaves_;
   std::vector<Digest> own_;                // empty when storage is lent

@@ -21,21 +21,23 @@ bool test_and_set(std::vector<std::uint64_t>& bits, std::size_t index) {
 
 }  // namespace
 
-MerkleTree::MerkleTree(std::size_t leaves) : MerkleTree(leaves, std::vector<Digest>(storage_nodes(leaves))) {}
-
-MerkleTree::MerkleTree(std::size_t leaves, std::vector<Digest> own) : MerkleTree(leaves, std::span(own)) {
-  own_ = std::move(own);  // a moved vector keeps its elements in place: the levels stay valid
+MerkleTree::MerkleTree(std::size_t leaves) : leaves_(leaves), own_(storage_nodes(leaves)) {
+  divide(own_);  // a moved vector keeps its elements in place: the levels stay valid
 }
 
 MerkleTree::MerkleTree(std::size_t leaves, std::span<Digest> storage) : leaves_(leaves) {
-  SEALIFT_CHECK(storage.size() >= storage_nodes(leaves));
-  for (std::size_t nodes = leaves; nodes > 0; nodes = nodes == 1 ? 0 : (nodes + 1) / 2) {
+  divide(storage);
+}
+
+void MerkleTree::divide(std::span<Digest> storage) {
+  SEALIFT_CHECK(storage.size() >= storage_nodes(leaves_));
+  for (std::size_t nodes = leaves_; nodes > 0; nodes = nodes == 1 ? 0 : (nodes + 1) / 2) {
     levels_.push_back(storage.first(nodes));
     storage = storage.subspan(nodes);
   }
-  if (leaves > 0) std::ranges::fill(levels_[0], Digest{});
-  dirty_.assign(words_for(leaves), ~std::uint64_t{0});
-  if (leaves % 64 != 0) dirty_.back() = (std::uint64_t{1} << (leaves % 64)) - 1;
+  if (leaves_ > 0) std::ranges::fill(levels_[0], Digest{});
+  dirty_.assign(words_for(leaves_), ~std::uint64_t{0});
+  if (leaves_ % 64 != 0) dirty_.back() = (std::uint64_t{1} << (leaves_ % 64)) - 1;
 }
 
 std::size_t MerkleTree::storage_nodes(std::size_t leaves) {
