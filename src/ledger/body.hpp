@@ -62,6 +62,7 @@ struct DomainServe {  // the signatures are the promises of a quorum
 
 struct VmRegister {
   VmId vm;
+  Epoch epoch;  // 0
   std::uint64_t number = 0;
   HostName owner;
   crypto::Digest definition;

@@ -2,7 +2,7 @@
 
 // The genesis file: what a domain starts from, and all that a verifier of its receipts needs.
 //   {"sealift_genesis": 1, "created_ms": n, "nonce": 64 hex, "rules": 1,
-//    "founders": [{"name", "key": verifier key, "endpoints": [], "region", "witness_only"}],
+//    "founders": [{"name", "key": 64 hex, "endpoints": [], "region", "witness_only"}],
 //    "policy": {"approvals": n, "skew_ms": n, "regions": []}}
 // The domain's id is the SHA-256 of its exact bytes. The first founder serves term 1.
 

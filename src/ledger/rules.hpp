@@ -27,6 +27,8 @@ class VerifiedRecord {
 
  private:
   friend Result<VerifiedRecord> verify_record(Record record, const State& state);
+  VerifiedRecord(Record record, std::vector<crypto::PublicKey> signers)
+      : record_(std::move(record)), signers_(std::move(signers)) {}
   Record record_;
   std::vector<crypto::PublicKey> signers_;
 };

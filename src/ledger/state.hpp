@@ -30,9 +30,11 @@ class State {
     std::string key;
     std::string value;
   };
-  State with(std::vector<Change> changes, std::vector<std::string> removals = {}) const;
+  State with(std::vector<Change> changes, const std::vector<std::string>& removals = {}) const;
   std::size_t size() const { return entries_.size(); }
   std::pair<std::string_view, std::string_view> at(std::size_t index) const;
+  // The same object, not only the same bytes: what did not change between two versions.
+  bool same_entry(const State& other, std::size_t index, std::size_t other_index) const;
   const crypto::Digest& root() const;
   // Value, index and proof of a key under root(); kNotFound.
   struct Proof {
@@ -51,6 +53,7 @@ class State {
   std::vector<Member> members() const;
   std::optional<Member> member(const HostName& name) const;
   std::optional<HostName> key_holder(const crypto::PublicKey& key) const;  // a member now
+  bool key_known(const crypto::PublicKey& key) const;                      // anyone's, ever
   MemberSet member_set() const;
   std::vector<Vm> vms() const;
   std::optional<Vm> vm(const VmId& id) const;
@@ -59,10 +62,19 @@ class State {
   std::optional<Move> last_move(const VmId& vm) const;
 
  private:
+  State() = default;
   struct Entry {
+    Entry(std::string k, std::string v, const crypto::Digest& l) : key(std::move(k)), value(std::move(v)), leaf(l) {}
     std::string key, value;
     crypto::Digest leaf;
   };
+  std::size_t position(std::string_view key) const;  // of the first entry that is not before it
+  std::vector<crypto::Digest> leaves() const;
+  template <class T>
+  std::vector<T> all(std::string_view prefix) const;
+  template <class T>
+  std::optional<T> one(const std::string& key) const;
+
   std::vector<std::shared_ptr<const Entry>> entries_;  // shared between versions
   struct Root;
   std::shared_ptr<Root> root_;  // computed on first use; shared by copies of one version

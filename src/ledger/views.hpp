@@ -56,7 +56,8 @@ struct Move {
   std::vector<OfferedDisk> disks;
   std::uint64_t deadline_ms = 0;
   MoveStatus status = MoveStatus::kOffered;
-  bool closed = false;  // by the source's move.closed; nothing is left to close after abort and return
+  bool closed = false;     // by the source's move.closed; nothing is left to close after abort and return
+  bool abandoned = false;  // the source was expelled before it closed: nobody waits for it
   std::optional<RecordId> accept, commit, abort, started, returned, close;
   std::optional<Seal> seal;                              // once committed
   std::optional<Epoch> return_epoch;                     // once returned

@@ -6,7 +6,7 @@
 //
 //   genesis     the exact file                        block       height, header, hash
 //   record      id, height, position, envelope        change      height and position of every membership
-//   change checkpoint  term, size, text, server's signature  cosignature term, size, name, signature voted
+//   change checkpoint  term, size, text                signature   term, size, name: the server's, cosignatures voted
 //   the last head that this host cosigned promise     highest term promised, and to whom state       the
 //   state at one final height         replaced    left-out blocks, kept as they were fork        evidence:
 //   both versions               refused     the last kRefusedMax refusals of this server
@@ -59,7 +59,8 @@ class Store {
     std::vector<std::pair<RecordId, std::string>> refused;
   };
   Status write(const Write& write);
-  Status write_state(std::uint64_t height, const State& state);  // replaces the kept one
+  // Replaces the kept state; only what differs from `kept` is written (nullptr: all).
+  Status write_state(std::uint64_t height, const State& state, const State* kept);
 
   Result<std::uint64_t> height();
   Result<Block> block(std::uint64_t height);  // kNotFound; kCorrupt names the height
