@@ -38,8 +38,8 @@ struct Event {
   EventKind kind;
   RecordKind record = RecordKind::kAccept;  // kRefused
   bool source_is_member = true;             // in the final state, when this event was made
-  Bytes data;                               // kSealEqual
-  std::string reason;
+  Bytes data = {};                          // kSealEqual
+  std::string reason = {};
 };
 
 enum class Deed : std::uint8_t {

@@ -44,8 +44,8 @@ std::string_view to_string(EventKind kind);
 struct Event {
   EventKind kind;
   RecordKind record = RecordKind::kOffer;  // kRefused
-  Bytes data;                              // kFrozen
-  std::string reason;
+  Bytes data = {};                         // kFrozen
+  std::string reason = {};
 };
 
 enum class Deed : std::uint8_t {

@@ -1,0 +1,1 @@
+sealift_fuzz(custody_state migrate)
