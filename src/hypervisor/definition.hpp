@@ -70,8 +70,16 @@ Json to_json(const VmDefinition& definition);
 Result<VmDefinition> from_json(const Json& json);
 Bytes canonical_bytes(const VmDefinition& definition);
 
-// kInvalid: what the definition may not be, in words ("memory: …"); both readers (TOML, JSON) end with it.
-Status check_definition(const VmDefinition& definition);
+// Everything that the definition may not be. Both readers (TOML, JSON) refuse a definition that has one.
+struct DefinitionProblem {
+  enum class Part { kMachine, kDisk, kNetwork };
+  Part part = Part::kMachine;
+  std::size_t index = 0;  // of the disk or network
+  std::string key;        // as in the TOML form
+  std::string message;
+};
+std::vector<DefinitionProblem> problems_of(const VmDefinition& definition);
+Status check_definition(const VmDefinition& definition);  // kInvalid with the first of them
 
 // The files in the VM's directory that belong to it beside its disks, and travel with it: "vars.fd" (UEFI
 // variables), "kernel", "initrd".

@@ -23,6 +23,7 @@ struct LaunchSettings {
   std::string program = "qemu-system-x86_64";
   Accelerator accelerator = Accelerator::kTcg;
   file::Path uefi_code;
+  std::optional<int> kvm_fd_set;  // inherited descriptor of /dev/kvm, where QEMU's user may not open it
 };
 
 std::vector<std::string> make_command_line(const VmDefinition& definition, const Placement& placement,

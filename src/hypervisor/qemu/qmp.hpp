@@ -78,8 +78,7 @@ class QmpClient {
  private:
   struct Shared;
   QmpClient(UniqueFd socket, QmpVersion version, LineSplitter splitter);
-  void read_loop(const Stop& stop);
-  Status send_line(const Json& message, Deadline deadline, const Stop& stop);
+  void read_loop(LineSplitter splitter);
 
   UniqueFd socket_;
   QmpVersion version_;

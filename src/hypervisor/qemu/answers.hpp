@@ -1,0 +1,16 @@
+#pragma once
+
+// QEMU's JSON turned into values. It is a stranger's input: a field of the wrong type or out of range is
+// kInvalid, one that is absent is zero, an unknown word is kOther.
+
+#include "base/json.hpp"
+#include "hypervisor/status.hpp"
+
+namespace sealift::hypervisor::qemu {
+
+Result<MachineStatus> parse_status(const Json& answer);              // query-status
+Result<MigrationStatus> parse_migration_status(const Json& answer);  // query-migrate
+MigrationPhase parse_phase(std::string_view word);
+Result<Event> parse_event(const Json& message);  // an object with "event"; `at` and `sequence` are left out
+
+}  // namespace sealift::hypervisor::qemu
