@@ -1,0 +1,92 @@
+#pragma once
+
+// Control messages of a move, both ways over the session's control channel. One JSON object each, at most
+// kMessageBytesMax, with the field "type"; unknown types and fields are refused, both sides speak kProtocol.
+//
+//   source                                   destination
+//     check {protocol, request, offer facts} ->
+//                                         <- checked {refused: [text], mapped: [text], facts}
+//     begin {move, request}                  ->      the offer is final; or: go on with this move (a cold
+//     one)
+//                                         <- receiving {}            place made, (live) QEMU listens
+//     (bulk streams)
+//     round {number, last}                   ->      a disk round was sent whole
+//                                         <- round_durable {number}  and is durable here
+//     firmware {sha256, bytes}               ->      the variable store as it is now, on its stream
+//                                         <- ready {parts}           loaded, paused, every leaf counted
+//     seal {envelope}                        ->
+//                                         <- timing {…}              after the start: for the report
+//     cancelled {reason}                     <->
+//
+// request: {vm, name, mode, definition, disks: [{name, format, virtual_bytes, allocated_bytes}],
+// map_networks, map_pools, channels, clock_ms}. Nothing in a message is believed: the destination compares it
+// with the final offer, the seal with what it received itself.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/json.hpp"
+#include "hypervisor/facts.hpp"
+#include "ledger/seal.hpp"
+#include "migrate/local_host.hpp"
+
+namespace sealift::migrate::protocol {
+
+constexpr std::uint32_t kProtocol = 1;
+constexpr std::size_t kMessageBytesMax = 1024 * 1024;
+constexpr std::size_t kReasonsMax = 64;
+constexpr std::size_t kReasonBytesMax = 2048;
+
+struct Request {
+  IncomingVm vm;
+  std::uint32_t channels = 0;  // multifd channels of a live move
+  std::uint64_t clock_ms = 0;  // the source's clock when it was sent
+  std::uint64_t bandwidth = 0;
+};
+Json to_json(const Request& request);
+Result<Request> parse_request(const Json& json);
+
+struct Check {
+  Request request;
+  hypervisor::HypervisorFacts facts;
+};
+struct Checked {
+  std::vector<std::string> refused;
+  std::vector<std::string> mapped;
+  hypervisor::HypervisorFacts facts;
+  std::uint64_t clock_ms = 0;
+};
+struct Begin {
+  ledger::MoveId move;
+  Request request;
+};
+struct Receiving {};
+struct Round {
+  std::uint64_t number = 0;
+  bool last = false;
+};
+struct RoundDurable {
+  std::uint64_t number = 0;
+};
+struct Ready {};
+struct SealMessage {
+  Bytes envelope;
+};
+struct Timing {  // milliseconds at the destination, from the seal's arrival
+  double compare_ms = 0;
+  double ledger_ms = 0;
+  double start_ms = 0;
+  double running_after_ms = 0;  // from the seal's arrival to the running guest
+};
+struct Cancelled {
+  std::string reason;
+};
+using Message = std::variant<Check, Checked, Begin, Receiving, Round, RoundDurable, Ready, SealMessage,
+                             Timing, Cancelled>;
+
+Bytes encode(const Message& message);
+Result<Message> decode(ByteView bytes);  // kInvalid names the field; kUnsupported names both protocols
+std::string_view type_of(const Message& message);
+
+}  // namespace sealift::migrate::protocol
