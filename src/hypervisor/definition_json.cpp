@@ -58,7 +58,7 @@ Json to_json(const VmDefinition& definition) {
   for (const NetworkDefinition& network : definition.networks) {
     networks.push_back({{"name", network.name}, {"mac", network.mac}});
   }
-  return {{"version", 1},
+  return {{"version", 1U},
           {"name", definition.name},
           {"machine", definition.machine},
           {"cpu", definition.cpu},

@@ -136,6 +136,7 @@ Result<std::unique_ptr<Hypervisor>> open_qemu(const QemuSettings& settings, Dead
                                               const Stop& stop) {
   const GuestUser user = SEALIFT_TRY(guest_user(settings.user));
   SEALIFT_TRY_STATUS(file::make_private_directory(settings.scratch_directory));
+  SEALIFT_TRY_STATUS(let_guest_user_pass(settings.scratch_directory, user));
   const Accelerator accelerator = SEALIFT_TRY(choose_accelerator(settings, user, stop));
   HypervisorFacts facts = SEALIFT_TRY(ask_facts(settings, accelerator, user, deadline, stop));
   return std::make_unique<QemuHypervisor>(settings, std::move(facts), user);

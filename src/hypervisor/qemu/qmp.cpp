@@ -140,7 +140,16 @@ Result<std::unique_ptr<QmpClient>> QmpClient::connect(const file::Path& path, De
 
 void QmpClient::read_loop(LineSplitter splitter) {
   const Stop stop = stop_.token();
+  const auto take_lines = [&]() -> Status {
+    while (const auto line = splitter.next()) {
+      QmpMessage message = SEALIFT_TRY(parse_qmp_line(*line));
+      SEALIFT_TRY_STATUS(shared_->take(std::move(message)));
+      shared_->state.notify_all();
+    }
+    return {};
+  };
   const auto run = [&]() -> Status {
+    SEALIFT_TRY_STATUS(take_lines());  // what came together with the last answer of the handshake
     while (true) {
       std::array<pollfd, 3> waits{{{.fd = socket_.get(), .events = POLLIN, .revents = 0},
                                    {.fd = stop.fd(), .events = POLLIN, .revents = 0},
@@ -152,11 +161,7 @@ void QmpClient::read_loop(LineSplitter splitter) {
       const std::uint64_t wanted = shared_->state.lock()->drain_wanted;
       while (true) {
         const bool more = SEALIFT_TRY(receive_into(socket_.get(), &splitter));
-        while (const auto line = splitter.next()) {
-          QmpMessage message = SEALIFT_TRY(parse_qmp_line(*line));
-          SEALIFT_TRY_STATUS(shared_->take(std::move(message)));
-          shared_->state.notify_all();
-        }
+        SEALIFT_TRY_STATUS(take_lines());
         if (!more) break;
       }
       shared_->state.lock()->drain_done = wanted;

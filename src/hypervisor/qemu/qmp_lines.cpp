@@ -70,9 +70,9 @@ Result<QmpMessage> parse_qmp_line(std::string_view line) {
   if (!parsed) return because(parsed.error(), "QMP");
   QmpMessage message;
   const auto checked = [&]() -> Status {
-    const bool answer = json::has(*parsed, "return") || json::has(*parsed, "error");
-    const int kinds =
-        (json::has(*parsed, "QMP") ? 1 : 0) + (answer ? 1 : 0) + (json::has(*parsed, "event") ? 1 : 0);
+    const auto has = [&](std::string_view name) { return json::has(*parsed, name) ? 1 : 0; };
+    const bool answer = has("return") + has("error") > 0;
+    const int kinds = has("QMP") + has("return") + has("error") + has("event");
     if (kinds != 1) return fail(Code::kInvalid, "neither greeting nor answer nor event");
     if (answer) {
       message.answer = SEALIFT_TRY(parse_answer(*parsed));

@@ -1,0 +1,357 @@
+// Real QEMU, real guests.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hypervisor/qemu/qemu_hypervisor.hpp"
+#include "hypervisor/test_guest.hpp"
+
+namespace sealift::hypervisor::qemu {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ConsoleReader;
+using testing::TestVm;
+
+Deadline soon() {
+  return Deadline::in(30s);
+}
+
+class Qemu : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto missing = testing::guest_missing()) GTEST_SKIP() << *missing;
+    auto opened = open_qemu(settings(), soon(), Stop());
+    ASSERT_TRUE(opened) << opened.error().message;
+    hypervisor_ = std::move(*opened);
+  }
+  QemuSettings settings() const {
+    QemuSettings out;
+    out.accelerator = Accelerator::kTcg;
+    out.scratch_directory = directory_.path() / "scratch";
+    return out;
+  }
+  std::unique_ptr<Machine> start(const TestVm& vm, StartMode mode = StartMode::kBoot) {
+    auto machine = hypervisor_->start(vm.definition, vm.placement, mode, soon());
+    EXPECT_TRUE(machine) << machine.error().message;
+    if (machine) started_.push_back((*machine)->process());
+    return machine ? std::move(*machine) : nullptr;
+  }
+  void TearDown() override {
+    for (const ProcessName& process : started_) static_cast<void>(process::kill_hard(process, soon()));
+  }
+  const file::Path& path() const { return directory_.path(); }
+
+  testing::TestDirectory directory_;
+  std::unique_ptr<Hypervisor> hypervisor_;
+  std::vector<ProcessName> started_;
+};
+
+#define ASSERT_OK(expression) \
+  do { \
+    const auto assert_ok_result = (expression); \
+    ASSERT_TRUE(assert_ok_result) << assert_ok_result.error().message; \
+  } while (false)
+
+void wait_phase(Machine& machine, std::uint64_t position, MigrationPhase wanted) {
+  while (true) {
+    const auto event = machine.next_event(position, soon(), Stop());
+    ASSERT_TRUE(event) << event.error().message;
+    if (event->kind == EventKind::kMigration && event->phase == wanted) return;
+  }
+}
+
+TEST_F(Qemu, SaysWhatItCanDo) {
+  const HypervisorFacts& facts = hypervisor_->facts();
+  EXPECT_FALSE(facts.version.empty());
+  const auto has = [](const std::vector<std::string>& list, std::string_view name) {
+    return std::ranges::find(list, name) != list.end();
+  };
+  EXPECT_TRUE(has(facts.machines, VmDefinition().machine));
+  EXPECT_FALSE(has(facts.machines, "q35"));
+  EXPECT_TRUE(has(facts.cpu_models, VmDefinition().cpu));
+  EXPECT_TRUE(has(facts.migration_capabilities, "switchover-ack"));
+}
+
+TEST_F(Qemu, BootsUnprivilegedAndPowersOff) {
+  const TestVm vm = testing::make_test_vm(path(), "boot", {DiskFormat::kQcow2});
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  EXPECT_EQ(machine->status(soon())->state, RunState::kPaused);
+  if (::geteuid() == 0) {
+    struct stat info{};
+    ASSERT_EQ(::stat(fmt::format("/proc/{}", machine->process().pid).c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, guest_user("")->value().first);
+  }
+  ConsoleReader console(machine->console_socket());
+  std::uint64_t position = machine->event_position();
+  ASSERT_OK(machine->cont(soon()));
+  EXPECT_NE(console.read_until("GUEST-READY").find("GUEST-READY"), std::string::npos);
+  console.read_until("COUNT 3");
+  EXPECT_TRUE(machine->status(soon())->running);
+  ASSERT_OK(machine->powerdown(soon()));
+  EXPECT_NE(console.read_until("GUEST-POWEROFF").find("GUEST-POWEROFF"), std::string::npos);
+  const auto ended = machine->wait_gone(soon(), Stop());
+  ASSERT_TRUE(ended && *ended) << ended.error().message;
+  EXPECT_EQ((*ended)->code, 0);
+  bool shutdown_by_guest = false;
+  while (const auto event = machine->next_event(position, soon(), Stop())) {
+    shutdown_by_guest = shutdown_by_guest || (event->kind == EventKind::kShutdown && event->by_guest);
+    if (event->kind == EventKind::kLost) break;
+  }
+  EXPECT_TRUE(shutdown_by_guest);
+  EXPECT_NE(machine->status(soon()).error().message.find("has ended"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::file_size(vm.placement.log_directory / "serial.log") > 0);
+}
+
+TEST_F(Qemu, UefiBootsTheKernelToo) {
+  TestVm vm = testing::make_test_vm(path(), "uefi", {});
+  if (hypervisor_->facts().uefi_code_bytes == 0) GTEST_SKIP() << "no OVMF";
+  vm.definition.firmware = Firmware::kUefi;
+  vm.definition.memory_bytes = 192U << 20;
+  std::filesystem::copy_file("/usr/share/OVMF/OVMF_VARS_4M.fd", vm.placement.directory / "vars.fd");
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  ConsoleReader console(machine->console_socket());
+  ASSERT_OK(machine->cont(soon()));
+  EXPECT_NE(console.read_until("COUNT 1").find("GUEST-READY"), std::string::npos);
+}
+
+TEST_F(Qemu, AFailedStartSaysQemusLastWords) {
+  TestVm vm = testing::make_test_vm(path(), "bad", {DiskFormat::kQcow2});
+  vm.definition.disks[0].format = DiskFormat::kRaw;
+  vm.placement.disks[0] = path() / "bad" / "vda.img";
+  vm.definition.disks[0].format = DiskFormat::kQcow2;
+  ASSERT_OK(file::write_atomic(vm.placement.disks[0], "not an image"));
+  const auto machine = hypervisor_->start(vm.definition, vm.placement, StartMode::kBoot, soon());
+  ASSERT_FALSE(machine);
+  EXPECT_NE(machine.error().message.find("qcow2"), std::string::npos) << machine.error().message;
+  vm.placement.disks[0] = path() / "missing";
+  EXPECT_EQ(hypervisor_->start(vm.definition, vm.placement, StartMode::kBoot, soon()).error().code,
+            Code::kNotFound);
+}
+
+TEST_F(Qemu, AnUnreachableDirectoryIsNamed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "not root: QEMU runs as ourselves";
+  std::filesystem::create_directories(path() / "closed");
+  ASSERT_EQ(::chmod((path() / "closed").c_str(), 0700), 0);
+  const TestVm vm = testing::make_test_vm(path() / "closed", "x", {});
+  const auto machine = hypervisor_->start(vm.definition, vm.placement, StartMode::kBoot, soon());
+  ASSERT_FALSE(machine);
+  EXPECT_NE(machine.error().message.find((path() / "closed").string() + " has mode 0700"), std::string::npos)
+      << machine.error().message;
+}
+
+// The daemon is killed; its VM goes on (or stays frozen) and the next daemon finds it.
+void outlives_its_daemon(Qemu& test, Hypervisor& hypervisor, const QemuSettings& settings, const TestVm& vm,
+                         bool frozen, std::vector<ProcessName>* started) {
+  static_cast<void>(test);
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::pipe(fds.data()), 0);
+  const pid_t daemon = ::fork();
+  ASSERT_GE(daemon, 0);
+  if (daemon == 0) {
+    const auto own = open_qemu(settings, soon(), Stop());
+    auto machine = (*own)->start(vm.definition, vm.placement, StartMode::kBoot, soon());
+    if (!machine) ::_exit(1);
+    ConsoleReader console((*machine)->console_socket());
+    if (!(*machine)->cont(soon())) ::_exit(1);
+    console.read_until("COUNT 3");
+    if (frozen && !(*machine)->freeze(soon())) ::_exit(1);
+    const ProcessName name = (*machine)->process();
+    if (::write(fds[1], &name, sizeof(name)) != sizeof(name)) ::_exit(1);
+    while (true) ::pause();
+  }
+  ::close(fds[1]);
+  ProcessName name;
+  ASSERT_EQ(::read(fds[0], &name, sizeof(name)), static_cast<ssize_t>(sizeof(name)));
+  ::close(fds[0]);
+  started->push_back(name);
+  ASSERT_EQ(::kill(daemon, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(daemon, nullptr, 0), daemon);
+
+  const auto machine = hypervisor.adopt(vm.definition, vm.placement, name, soon());
+  ASSERT_TRUE(machine) << machine.error().message;
+  if (frozen) {
+    EXPECT_EQ((*machine)->process_state(), ProcessState::kStopped);
+    EXPECT_EQ((*machine)->status(soon()).error().code, Code::kUnavailable);
+    ASSERT_OK((*machine)->thaw(soon()));
+  }
+  EXPECT_TRUE((*machine)->status(soon())->running);
+  ConsoleReader console((*machine)->console_socket());
+  EXPECT_GT(testing::last_count(console.read_until("COUNT 6")), 3U);
+  ASSERT_OK((*machine)->kill(soon()));
+  EXPECT_EQ((*machine)->process_state(), ProcessState::kGone);
+  EXPECT_EQ(hypervisor.adopt(vm.definition, vm.placement, name, soon()).error().code, Code::kNotFound);
+}
+
+TEST_F(Qemu, ARunningGuestOutlivesItsKilledDaemon) {
+  const TestVm vm = testing::make_test_vm(path(), "lives", {});
+  outlives_its_daemon(*this, *hypervisor_, settings(), vm, false, &started_);
+}
+
+TEST_F(Qemu, AFrozenGuestStaysFrozenWhenItsDaemonIsKilled) {
+  const TestVm vm = testing::make_test_vm(path(), "frozen", {});
+  outlives_its_daemon(*this, *hypervisor_, settings(), vm, true, &started_);
+}
+
+TEST_F(Qemu, FreezeHasReadEveryEventBefore) {
+  const TestVm vm = testing::make_test_vm(path(), "freeze", {});
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  ASSERT_OK(machine->cont(soon()));
+  for (int round = 0; round < 5; ++round) {
+    std::uint64_t position = machine->event_position();
+    ASSERT_OK(machine->stop(soon()));
+    ASSERT_OK(machine->cont(soon()));
+    ASSERT_OK(machine->freeze(soon()));
+    EXPECT_EQ(machine->process_state(), ProcessState::kStopped);
+    EXPECT_EQ(machine->event_position(), position + 2);
+    EXPECT_EQ(machine->next_event(position, soon(), Stop())->kind, EventKind::kStop);
+    EXPECT_EQ(machine->next_event(position, soon(), Stop())->kind, EventKind::kResume);
+    EXPECT_EQ(machine->status(Deadline::in(50ms)).error().code, Code::kTimeout);
+    ASSERT_OK(machine->thaw(soon()));
+    EXPECT_TRUE(machine->status(soon())->running);
+  }
+}
+
+// The dirty part of a bitmap, in bytes, as an NBD client sees it.
+std::uint64_t dirty_bytes(const file::Path& socket, const std::string& disk, const std::string& bitmap) {
+  const std::string image =
+      fmt::format("driver=nbd,export={},server.type=unix,server.path={},x-dirty-bitmap=qemu:dirty-bitmap:{}",
+                  disk, socket.string(), bitmap);
+  const auto map =
+      process::run({"qemu-img", "map", "--image-opts", image, "--output=json"}, 1U << 20, soon(), Stop());
+  EXPECT_TRUE(map && map->exit.code == 0) << map->text;
+  std::uint64_t dirty = 0;
+  const auto entries = json::parse(map->text, 1U << 20);
+  EXPECT_TRUE(entries) << map->text;
+  for (const Json& entry : *entries) {
+    if (!entry.at("data").get<bool>())
+      dirty += entry.at("length").get<std::uint64_t>();  // inverted by qemu-img
+  }
+  return dirty;
+}
+
+TEST_F(Qemu, DirtyBitmapsRotateAndAreExported) {
+  const TestVm vm = testing::make_test_vm(path(), "rounds", {DiskFormat::kRaw, DiskFormat::kQcow2});
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  ConsoleReader console(machine->console_socket());
+  ASSERT_OK(machine->cont(soon()));
+  console.read_until("GUEST-READY");
+  ASSERT_OK(machine->add_bitmap("b0", soon()));
+  for (int round = 0; round < 3; ++round) {
+    const std::string current = fmt::format("b{}", round);
+    console.read_until("COUNT ");
+    console.read_until("COUNT ");
+    console.read_until("COUNT ");
+    ASSERT_OK(machine->rotate_bitmap(current, fmt::format("b{}", round + 1), soon()));
+    const auto socket = machine->export_disk("vda", current, soon());
+    ASSERT_TRUE(socket) << socket.error().message;
+    const std::uint64_t dirty = dirty_bytes(*socket, "vda", current);
+    EXPECT_GT(dirty, 0U);
+    EXPECT_LT(dirty, 16U << 20);
+    EXPECT_EQ(dirty % 262144, 0U);
+    const auto other = machine->export_disk("vdb", current, soon());
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_EQ(dirty_bytes(*other, "vdb", current), 0U);
+    ASSERT_OK(machine->unexport_disk("vda", soon()));
+    ASSERT_OK(machine->unexport_disk("vda", soon()));
+    ASSERT_OK(machine->unexport_all(soon()));
+    ASSERT_OK(machine->remove_bitmap(current, soon()));
+    ASSERT_OK(machine->remove_bitmap(current, soon()));
+  }
+  EXPECT_EQ(machine->export_disk("vdz", {}, soon()).error().code, Code::kNotFound);
+}
+
+TEST_F(Qemu, MigratesBetweenTwoProcessesWithItsDisks) {
+  const TestVm from = testing::make_test_vm(path(), "from", {DiskFormat::kRaw, DiskFormat::kQcow2});
+  TestVm to = testing::make_test_vm(path(), "to", {DiskFormat::kRaw, DiskFormat::kQcow2});
+  to.definition = from.definition;
+  to.placement.vm_id = from.placement.vm_id;
+  const auto source = start(from);
+  const auto destination = start(to, StartMode::kIncoming);
+  ASSERT_TRUE(source && destination);
+  ConsoleReader console(source->console_socket());
+  ASSERT_OK(source->cont(soon()));
+  std::string seen = console.read_until("COUNT 5");
+  EXPECT_EQ(destination->status(soon())->state, RunState::kIncoming);
+
+  ASSERT_OK(source->prepare_migration(MigrationSide::kSource, 2, soon()));
+  ASSERT_OK(destination->prepare_migration(MigrationSide::kDestination, 2, soon()));
+  const file::Path socket = destination->run_directory() / "move";
+  ASSERT_OK(destination->migrate_incoming(socket, soon()));
+  const std::uint64_t position = source->event_position();
+  ASSERT_OK(source->migrate_to(socket, soon()));
+  wait_phase(*source, position, MigrationPhase::kActive);
+  ASSERT_OK(source->stop(soon()));
+  wait_phase(*source, position, MigrationPhase::kPreSwitchover);
+  EXPECT_EQ(source->migration_status(soon())->phase, MigrationPhase::kPreSwitchover);
+  for (std::size_t i = 0; i < from.placement.disks.size(); ++i) {
+    std::filesystem::copy_file(from.placement.disks[i], to.placement.disks[i],
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  ASSERT_OK(source->continue_switchover(soon()));
+  const auto end = source->wait_migration_end(soon(), Stop());
+  ASSERT_TRUE(end) << end.error().message;
+  EXPECT_EQ(*end, MigrationPhase::kCompleted);
+  const auto status = source->migration_status(soon());
+  EXPECT_GT(status->transferred_bytes, 1U << 20);
+  EXPECT_EQ(*destination->wait_migration_end(soon(), Stop()), MigrationPhase::kCompleted);
+  EXPECT_EQ(destination->status(soon())->state, RunState::kPaused);
+  EXPECT_FALSE(source->status(soon())->running);
+  ASSERT_OK(source->kill(soon()));
+
+  ConsoleReader arrived(destination->console_socket());
+  ASSERT_OK(destination->cont(soon()));
+  ASSERT_OK(destination->announce(soon()));
+  arrived.read_until("COUNT ");
+  const std::string after = arrived.read_until("\n");
+  EXPECT_GE(std::strtoull(after.c_str(), nullptr, 10), 5U);
+}
+
+TEST_F(Qemu, ACancelledMigrationLeavesTheGuestRunningAndMovesLater) {
+  const TestVm from = testing::make_test_vm(path(), "cancel", {});
+  const auto source = start(from);
+  ASSERT_TRUE(source);
+  ASSERT_OK(source->cont(soon()));
+  ASSERT_OK(source->prepare_migration(MigrationSide::kSource, 0, soon()));
+  // Nobody listens: `migrate` itself says nothing, the status does.
+  ASSERT_OK(file::write_atomic(path() / "nobody", "x"));
+  ASSERT_OK(source->migrate_to(path() / "nobody", soon()));
+  EXPECT_EQ(*source->wait_migration_end(soon(), Stop()), MigrationPhase::kFailed);
+  EXPECT_FALSE(source->migration_status(soon())->error.empty());
+  EXPECT_TRUE(source->status(soon())->running);
+
+  TestVm to = testing::make_test_vm(path(), "cancel-to", {});
+  to.definition = from.definition;
+  to.placement.vm_id = from.placement.vm_id;
+  const auto destination = start(to, StartMode::kIncoming);
+  ASSERT_TRUE(destination);
+  ASSERT_OK(destination->prepare_migration(MigrationSide::kDestination, 0, soon()));
+  ASSERT_OK(destination->migrate_incoming(destination->run_directory() / "move", soon()));
+  const std::uint64_t position = source->event_position();
+  ASSERT_OK(source->migrate_to(destination->run_directory() / "move", soon()));
+  wait_phase(*source, position, MigrationPhase::kActive);
+  ASSERT_OK(source->stop(soon()));
+  wait_phase(*source, position, MigrationPhase::kPreSwitchover);
+  ASSERT_OK(source->cancel_migration(soon()));
+  ASSERT_OK(destination->kill(soon()));
+  EXPECT_EQ(*source->wait_migration_end(soon(), Stop()), MigrationPhase::kCancelled);
+  EXPECT_FALSE(source->status(soon())->running);  // our own stop holds
+  ASSERT_OK(source->cont(soon()));
+  EXPECT_TRUE(source->status(soon())->running);
+}
+
+TEST_F(Qemu, TheProbeGuestRunsToItsEnd) {
+  const auto runs = probe_guest_runs(settings(), Accelerator::kTcg, *guest_user(""), Stop());
+  ASSERT_TRUE(runs) << runs.error().message;
+  EXPECT_TRUE(*runs);
+}
+
+}  // namespace
+}  // namespace sealift::hypervisor::qemu
