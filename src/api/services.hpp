@@ -8,6 +8,10 @@
 #include "api/http_server.hpp"
 #include "domain/node.hpp"
 
+namespace sealift::migrate {
+class MoveManager;
+}
+
 namespace sealift::api {
 
 // Membership calls wait that long for the ledger; the client may ask again.
@@ -17,5 +21,7 @@ constexpr Milliseconds kLedgerWait{60'000};
 void add_domain_routes(HttpServer& server, domain::Node& node, const Stop& stop);
 // GET /v1/ledger, GET /v1/ledger/records/{id or its first digits}, GET /v1/ledger/receipts/{move}
 void add_ledger_routes(HttpServer& server, domain::Node& node);
+// /v1/moves …: begin, list, show or watch (?after=VERSION&wait_ms=N), abort, tune
+void add_move_routes(HttpServer& server, migrate::MoveManager& moves, const Stop& stop);
 
 }  // namespace sealift::api
