@@ -145,7 +145,7 @@ TEST(Definition, JsonRefusesUnknownMissingAndBadFields) {
   more["x"] = 1;
   EXPECT_FALSE(from_json(more));
   Json newer = good;
-  newer["version"] = 2;
+  newer["version"] = 2U;
   EXPECT_EQ(from_json(newer).error().code, Code::kUnsupported);
   Json escape = good;
   escape["disks"][0]["name"] = "../../etc";
@@ -180,6 +180,7 @@ TEST(Facts, ComeBackEqualAndNameEveryReason) {
 
 TEST(Sizes, AreReadAndWritten) {
   EXPECT_EQ(parse_size("512MiB").value(), 512ULL << 20);
+  EXPECT_EQ(parse_size("1G").value(), 1ULL << 30);
   EXPECT_EQ(parse_size("4096").value(), 4096U);
   EXPECT_EQ(format_size(10ULL << 30), "10GiB");
   for (const std::string_view bad : {"", "GiB", "-1", "1GB", "1 GiB", "99999999TiB", "1.5GiB"})

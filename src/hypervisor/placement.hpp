@@ -30,10 +30,13 @@ using NetworkPlacement = std::variant<UserNetwork, BridgeNetwork>;
 // Where the parts of one VM lie on this host.
 struct Placement {
   std::string vm_id;
-  file::Path run_directory;                // sockets; made 0700 and given to QEMU's user by start()
-  file::Path log_directory;                // qemu.log, serial.log
-  file::Path directory;                    // side files: vars.fd, kernel, initrd
-  std::vector<file::Path> disks;           // in the definition's order
+  file::Path run_directory;       // sockets; made 0700 and given to QEMU's user by start()
+  file::Path log_directory;       // qemu.log, serial.log
+  file::Path directory;           // side files: vars.fd, kernel, initrd
+  std::vector<file::Path> disks;  // in the definition's order
+  // Descriptor of the VM's lock, or -1: the process keeps it open as long as it lives, so that the lock says
+  // whether there is one.
+  int lock = -1;
   std::vector<NetworkPlacement> networks;  // in the definition's order
 };
 

@@ -23,7 +23,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   const std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
   std::uint64_t unit = suffix.empty() ? 1 : 0;
   for (const Unit& known : kUnits) {
-    if (suffix == known.name) unit = known.bytes;
+    if (suffix == known.name || suffix == known.name.substr(0, 1)) unit = known.bytes;
   }
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
   if (error != std::errc() || unit == 0 || count > kMost / unit) {

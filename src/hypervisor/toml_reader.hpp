@@ -65,7 +65,7 @@ class TomlFile {
   std::unique_ptr<detail::TomlDocument> document_;
 };
 
-// "512MiB" -> bytes; KiB, MiB, GiB, TiB or plain bytes. kInvalid.
+// "512MiB" -> bytes; KiB, MiB, GiB, TiB, their first letters, or plain bytes. kInvalid.
 Result<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);  // the largest unit that divides it
 

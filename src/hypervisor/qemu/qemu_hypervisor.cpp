@@ -121,9 +121,9 @@ Result<std::unique_ptr<Machine>> QemuHypervisor::start(const VmDefinition& defin
   const ProcessName process = SEALIFT_TRY(
       process::spawn({.argv = make_command_line(definition, placement, mode, inherited.numbers(), launch),
                       .output = log_file,
-                      .fds = inherited.all(),
+                      .fds = fds,
                       .drop_to = user_}));
-  inherited = {};
+  inherited = {};  // our copies
   auto client = QmpClient::connect(monitor_socket(placement.run_directory), deadline, Stop());
   if (!client) {
     const bool gone = process::wait(process, Deadline::in(500ms), Stop()).has_value();

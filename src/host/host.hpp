@@ -1,0 +1,91 @@
+#pragma once
+
+// Host: this host's VMs and their life, over journal.db. It owns the inventory, the VMs' directories and
+// processes, the places of incoming VMs, and the quarantine. The daemon may end at any instant: processes go
+// on, and open() finds them again by the journal, or by the lock that each one holds on its VM's directory.
+//
+// STATE/journal.db            inventory, processes, incoming, quarantine, unsent records
+// STATE/vms/<id>[.<move>]/    lock, vars.fd, kernel, initrd, qemu.log, serial.log, <disk>.leaves
+// POOL/<id>[.<move>]/         <disk>.<format>
+// POOL/.quarantine/<entry>/   disks of VMs that left, read-only; STATE/quarantine/<entry>/ their directories
+// STATE/run/<short id>/       sockets, 0700, QEMU's
+//
+// A place that comes in by a move has the move's name in it from the start: adopting it is one transaction of
+// the journal, and no path changes under an open QEMU. Calls are thread-safe; those on one VM exclude each
+// other (kConflict: what goes on there). A VM that a move holds is the mover's alone.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/config.hpp"
+#include "host/records.hpp"
+#include "host/views.hpp"
+#include "hypervisor/definition_file.hpp"
+#include "hypervisor/hypervisor.hpp"
+
+namespace sealift::host {
+
+struct HostOptions {
+  file::Path state_directory;  // exists, locked by the daemon; made passable (0710) for QEMU's user
+  HostConfig config;
+  hypervisor::Hypervisor* hypervisor = nullptr;  // nothing on a witness: every start is refused
+  VmRecords* records = nullptr;                  // these outlive the host
+  const Clock* clock = &system_clock();
+  Random* random = &system_random();
+};
+
+class Host {
+ public:
+  // Opens the journal, finds the processes again, watches them.
+  static Result<std::unique_ptr<Host>> open(HostOptions options);
+  ~Host();  // leaves every process as it is
+
+  const HostConfig& config() const;
+  std::vector<VmView> list();
+  Result<VmView> find(const std::string& name_or_id);  // kNotFound
+
+  // Disks made or imported, side files copied, registered in the ledger; powered off afterwards. A failure
+  // leaves nothing behind.
+  Result<VmView> create(const hypervisor::ParsedDefinition& parsed, Deadline deadline, const Stop& stop);
+  // The guest runs when this returns. The answer is a note for the operator, often empty.
+  Result<std::string> start(const std::string& name_or_id, const StartOptions& options, Deadline deadline,
+                            const Stop& stop);
+  // Power button, then until the process has ended; kTimeout: the guest runs on.
+  Status stop(const std::string& name_or_id, Deadline deadline, const Stop& stop);
+  Status kill(const std::string& name_or_id, Deadline deadline);
+  // Powered off only: retired in the ledger, disks into quarantine.
+  Status remove(const std::string& name_or_id, Deadline deadline, const Stop& stop);
+  // Those with autostart, in their order, those that are held excepted. A failure is noted and logged.
+  void autostart(const Stop& stop);
+  // Powers every guest off (config: shutdown), kills the rest; frozen and held ones are left alone.
+  void shut_down_guests(const Stop& stop);
+  // This host is found not to own the VM: QMP stop (1 s), freeze, and a note that says why. Also when held.
+  Status fence(const ledger::VmId& vm, const std::string& why);
+
+  // For the mover. Each is durable when it returns and harmless when repeated (hold is in memory).
+  Status hold(const ledger::VmId& vm, const std::string& move);  // kConflict: held by another, or busy
+  void release(const ledger::VmId& vm, const std::string& move);
+  Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm, Deadline deadline);
+  Status quarantine(const ledger::VmId& vm, const std::string& move, const std::string& why);
+
+  IncomingVerdict check_incoming(const IncomingRequest& request);
+  Result<IncomingPlace> make_incoming(const std::string& move, const IncomingRequest& request);
+  Result<IncomingPlace> incoming(const std::string& move);  // kNotFound
+  Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const std::string& move, Deadline deadline);
+  Result<std::shared_ptr<hypervisor::Machine>> incoming_machine(const std::string& move);
+  Status adopt_incoming(const std::string& move);
+  Status destroy_incoming(const std::string& move);
+  Status quarantine_incoming(const std::string& move, const std::string& why);
+
+  std::vector<QuarantineEntry> quarantine_list();
+  Status purge(const std::string& entry_id);  // kNotFound
+  std::size_t purge_expired();                // by the clock; how many
+
+ private:
+  struct Impl;
+  explicit Host(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sealift::host

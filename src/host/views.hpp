@@ -1,0 +1,76 @@
+#pragma once
+
+// What the host says of its VMs, of what comes in and of what is in quarantine: values, copied out.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "hypervisor/hypervisor.hpp"
+#include "ledger/ids.hpp"
+
+namespace sealift::host {
+
+enum class VmState {
+  kOff,
+  kStarting,
+  kRunning,
+  kPaused,   // its process is there, its guest stopped
+  kFrozen,   // its process is stopped (SIGSTOP)
+  kHashing,  // off; its disks are read for vm.rest or before a start
+};
+std::string_view to_string(VmState state);
+
+struct VmView {
+  ledger::VmId id;
+  hypervisor::VmDefinition definition;
+  file::Path directory;  // lock, side files, logs
+  hypervisor::Placement placement;
+  VmState state = VmState::kOff;
+  // Shared with the host: a mover holds it while the host watches for its end. None when off.
+  std::shared_ptr<hypervisor::Machine> machine;
+  std::optional<std::string> held_by;  // the move that holds it
+  std::string note;                    // what an operator should know ("last start failed: …")
+  std::uint32_t progress_percent = 0;  // of kHashing
+};
+
+struct StartOptions {
+  std::string accept_changes;  // --accept-changes REASON
+  std::string offline;         // --offline REASON: without the ledger's proof
+};
+
+// A VM that wants to come in.
+struct IncomingRequest {
+  ledger::VmId id;
+  std::string from;  // host
+  hypervisor::VmDefinition definition;
+  std::vector<hypervisor::DiskFormat> formats;      // at this host, one per disk
+  std::vector<std::uint64_t> allocated_bytes;       // at the source, one per disk
+  std::map<std::string, std::string> map_networks;  // source's name -> this host's; the rest by its own
+  std::map<std::string, std::string> map_pools;
+};
+struct IncomingVerdict {
+  std::vector<std::string> refused;  // every reason, with what to do
+  std::vector<std::string> mapped;   // "prod-10: br0.10", "vda: tank"
+};
+struct IncomingPlace {
+  file::Path directory;
+  hypervisor::Placement placement;
+  hypervisor::VmDefinition definition;  // with this host's formats, pools and networks
+};
+
+struct QuarantineEntry {
+  std::string id;  // the move's id in hex, or "removed-" and the VM's id
+  ledger::VmId vm;
+  std::string name;
+  std::string why;  // "moved to bern", "removed"
+  WallTime since{};
+  WallTime until{};
+  std::uint64_t bytes = 0;
+  std::vector<file::Path> paths;
+};
+
+}  // namespace sealift::host
