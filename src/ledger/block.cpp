@@ -47,7 +47,8 @@ Result<BlockHeader> parse_header_inner(ByteView bytes) {
   if (!std::ranges::all_of(reserved, [](std::uint8_t b) { return b == 0; }))
     return fail(Code::kInvalid, "reserved bytes are not zero");
   constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
-  if (header.height == 0 || header.height > kMax || header.term == 0 || header.term > kMax || header.time_ms > kMax)
+  if (header.height == 0 || header.height > kMax || header.term == 0 || header.term > kMax ||
+      header.time_ms > kMax)
     return fail(Code::kInvalid, "height, term or time out of range");
   return header;
 }
@@ -90,18 +91,21 @@ Result<Block> parse_block(ByteView bytes) {
   block.header = SEALIFT_TRY(parse_block_header(header));
   const std::uint32_t count = SEALIFT_TRY(in.u32());
   if (count == 0 || count > kBlockRecordsMax)
-    return fail(Code::kInvalid, "block {}: {} records instead of 1 to {}", block.header.height, count, kBlockRecordsMax);
+    return fail(Code::kInvalid, "block {}: {} records instead of 1 to {}", block.header.height, count,
+                kBlockRecordsMax);
   std::size_t total = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     const ByteView record = SEALIFT_TRY(in.blob(kRecordBytesMax));
     total += record.size();
     if (total > kBlockBytesMax)
-      return fail(Code::kInvalid, "block {}: its records are over {} bytes", block.header.height, kBlockBytesMax);
+      return fail(Code::kInvalid, "block {}: its records are over {} bytes", block.header.height,
+                  kBlockBytesMax);
     block.records.emplace_back(record.begin(), record.end());
   }
   SEALIFT_TRY_STATUS(in.finish());
   if (records_root(block.records) != block.header.records_root)
-    return fail(Code::kCorrupt, "block {}: its records are not those that its header names", block.header.height);
+    return fail(Code::kCorrupt, "block {}: its records are not those that its header names",
+                block.header.height);
   return block;
 }
 

@@ -8,7 +8,7 @@ namespace sealift::ledger {
 
 template <class F>
 void fields(F& f, Maybe<F, HostJoin>& v) {
-  f("number", v.number), f("host", v.host), f("old_log", v.old_log, LongText{});
+  f("number", v.number), f("host", v.host), f("old_log", v.old_log, Limit{16 * 1024});
 }
 template <class F>
 void fields(F& f, Maybe<F, HostLeave>& v) {
@@ -71,7 +71,7 @@ void fields(F& f, Maybe<F, MoveAccept>& v) {
 }
 template <class F>
 void fields(F& f, Maybe<F, MoveCommit>& v) {
-  stamp_fields<F>(f, v), f("seal", v.seal);
+  stamp_fields<F>(f, v), f("seal", v.seal, Limit{2 * kSealBytesMax});
 }
 template <class F>
 void fields(F& f, Maybe<F, MoveAbort>& v) {

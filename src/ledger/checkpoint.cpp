@@ -17,14 +17,16 @@ Result<LogHead> parse_inner(std::string_view text) {
   if (checkpoint.extensions.size() != 1 || !checkpoint.extensions[0].starts_with(kTermPrefix))
     return fail(Code::kInvalid, "it does not name its term and server in one line");
   LogHead head;
-  head.domain = SEALIFT_TRY(DomainId::from_hex(std::string_view(checkpoint.origin).substr(kOriginPrefix.size())));
+  head.domain =
+      SEALIFT_TRY(DomainId::from_hex(std::string_view(checkpoint.origin).substr(kOriginPrefix.size())));
   head.size = checkpoint.size;
   head.root = checkpoint.root;
   const std::string_view line = std::string_view(checkpoint.extensions[0]).substr(kTermPrefix.size());
   const std::size_t space = line.find(' ');
   const std::string_view number = line.substr(0, space);
   const auto parsed = std::from_chars(number.data(), number.data() + number.size(), head.term);
-  if (space == std::string_view::npos || parsed.ec != std::errc() || parsed.ptr != number.data() + number.size())
+  if (space == std::string_view::npos || parsed.ec != std::errc() ||
+      parsed.ptr != number.data() + number.size())
     return fail(Code::kInvalid, "its term line is malformed");
   head.server = SEALIFT_TRY(HostName::parse(line.substr(space + 1)));
   if (head.text() != text) return fail(Code::kInvalid, "it is not in its one form");
@@ -64,7 +66,8 @@ crypto::NoteSignature cosign_head(const LogHead& head, const HostName& name, con
   return crypto::cosign_checkpoint(name.text(), member, head.text(), posix_seconds);
 }
 
-Result<std::string> encode_signed_head(const LogHead& head, std::span<const crypto::NoteSignature> signatures) {
+Result<std::string> encode_signed_head(const LogHead& head,
+                                       std::span<const crypto::NoteSignature> signatures) {
   return crypto::encode_note(head.text(), signatures);
 }
 
@@ -79,11 +82,14 @@ Result<std::vector<HostName>> cosigners(const SignedHead& signed_head, const Mem
 }
 
 Status verify_server(const SignedHead& signed_head, const MemberSet& set) {
-  const crypto::NamedKey* server = set.find(signed_head.head.server.text());
-  if (server == nullptr) {
-    return fail(Code::kUnauthorized, "the checkpoint's server {} is not a member", signed_head.head.server.text());
+  // Two of one name: the keys before and after a rotation.
+  std::vector<crypto::NamedKey> keys = set.members;
+  std::erase_if(keys, [&](const auto& key) { return key.name != signed_head.head.server.text(); });
+  if (keys.empty()) {
+    return fail(Code::kUnauthorized, "the checkpoint's server {} is not a member",
+                signed_head.head.server.text());
   }
-  const auto verified = crypto::verify_note(signed_head.note, std::span(server, 1));
+  const auto verified = crypto::verify_note(signed_head.note, keys);
   if (!verified) return because(verified.error(), "the checkpoint is not signed by its server");
   return {};
 }

@@ -13,7 +13,8 @@ std::string brief(const MoveId& move) {
 
 struct Describe {
   std::string operator()(const HostJoin& v) const {
-    return fmt::format("host {} joins{}", v.host.name.text(), v.host.witness_only ? " as a witness only" : "");
+    return fmt::format("host {} joins{}", v.host.name.text(),
+                       v.host.witness_only ? " as a witness only" : "");
   }
   std::string operator()(const HostLeave& v) const { return fmt::format("host {} leaves", v.host.text()); }
   std::string operator()(const HostExpel& v) const {
@@ -39,7 +40,8 @@ struct Describe {
   }
   std::string operator()(const VmStart& v) const {
     return with_reason(
-        fmt::format("VM {} starts, {}", v.vm.text(), v.checked ? "its disks verified" : "unverified"), v.reason);
+        fmt::format("VM {} starts, {}", v.vm.text(), v.checked ? "its disks verified" : "unverified"),
+        v.reason);
   }
   std::string operator()(const VmRecover& v) const {
     return with_reason(fmt::format("VM {} is recovered from {} to {}, epoch {}", v.vm.text(), v.lost.text(),
@@ -50,7 +52,9 @@ struct Describe {
     return fmt::format("VM {} is offered by {} to {}, epoch {}, {}", v.vm.text(), v.from.text(), v.to.text(),
                        v.epoch.value, v.mode == MoveMode::kLive ? "live" : "cold");
   }
-  std::string operator()(const MoveAccept& v) const { return fmt::format("move {} is accepted", brief(v.move)); }
+  std::string operator()(const MoveAccept& v) const {
+    return fmt::format("move {} is accepted", brief(v.move));
+  }
   std::string operator()(const MoveCommit& v) const {
     return fmt::format("move {} is committed: VM {} has a new owner, epoch {}", brief(v.move), v.vm.text(),
                        v.epoch.value);

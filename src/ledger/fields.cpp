@@ -8,7 +8,8 @@ void FieldReader::read_text(const char* name, const Json& in, std::string& value
   if (!in.is_string()) return error(fmt::format("field '{}' is not a string", name));
   const auto& text = in.get_ref<const std::string&>();
   if (text.size() > bytes_max)
-    return error(fmt::format("field '{}' has {} bytes, at most {} are allowed", name, text.size(), bytes_max));
+    return error(
+        fmt::format("field '{}' has {} bytes, at most {} are allowed", name, text.size(), bytes_max));
   value = text;
 }
 
@@ -66,12 +67,6 @@ void FieldReader::read(const char* name, const Json& in, crypto::PublicKey& valu
   if (!error_ && value.hex() != text) error(fmt::format("field '{}' is not in lower case", name));
 }
 
-void FieldReader::read(const char* name, const Json& in, Bytes& value) {
-  std::string text;
-  read_text(name, in, text, 128 * 1024);
-  if (!error_) take(name, unbase64(text), value);
-}
-
 void FieldReader::read(const char* name, const Json& in, MoveMode& value) {
   std::string text;
   read(name, in, text);
@@ -99,9 +94,9 @@ void FieldReader::read(const char* name, const Json& in, VmStatus& value) {
 void FieldReader::read(const char* name, const Json& in, MoveStatus& value) {
   std::string text;
   read(name, in, text);
-  for (const MoveStatus status : {MoveStatus::kOffered, MoveStatus::kAccepted, MoveStatus::kCommitted,
-                                  MoveStatus::kStarted, MoveStatus::kReturned, MoveStatus::kAborted,
-                                  MoveStatus::kRecovered}) {
+  for (const MoveStatus status :
+       {MoveStatus::kOffered, MoveStatus::kAccepted, MoveStatus::kCommitted, MoveStatus::kStarted,
+        MoveStatus::kReturned, MoveStatus::kAborted, MoveStatus::kRecovered}) {
     if (to_string(status) == text) {
       value = status;
       return;

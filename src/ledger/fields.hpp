@@ -1,9 +1,10 @@
 #pragma once
 
-// One list of fields per struct, read and written by the same lines (internal to the module). A struct's list is
+// One list of fields per struct, read and written by the same lines (internal to the module). A struct's list
+// is
 //   template <class F> void fields(F& f, Maybe<F, VmRest>& v) { f("vm", v.vm); f("epoch", v.epoch); … }
-// FieldWriter makes the JSON object. FieldReader fills the struct and is strict: a missing, unknown or differently
-// written value is an error that names the field. Optional values are absent when empty.
+// FieldWriter makes the JSON object. FieldReader fills the struct and is strict: a missing, unknown or
+// differently written value is an error that names the field. Optional values are absent when empty.
 
 #include <map>
 #include <optional>
@@ -18,9 +19,9 @@ namespace sealift::ledger {
 template <class F, class T>
 using Maybe = std::conditional_t<F::kWrites, const T, T>;
 
-// Text of more than kTextBytesMax (a nested document).
-struct LongText {
-  static constexpr std::size_t kBytesMax = 16 * 1024;
+// A text that may be longer than kTextBytesMax: a nested document.
+struct Limit {
+  std::size_t bytes_max;
 };
 
 class FieldWriter {
@@ -34,7 +35,10 @@ class FieldWriter {
       out_[name] = write(value);
     }
   }
-  void operator()(const char* name, const std::string& value, LongText) { out_[name] = value; }
+  template <class T>
+  void operator()(const char* name, const T& value, Limit) {
+    (*this)(name, value);
+  }
   Json take() { return std::move(out_); }
 
  private:
@@ -97,10 +101,19 @@ class FieldReader {
       read(name, *found, value);
     }
   }
-  void operator()(const char* name, std::string& value, LongText) {
+  void operator()(const char* name, std::string& value, Limit limit) {
     const Json* found = find(name);
     if (found == nullptr) return error(fmt::format("field '{}' is missing", name));
-    read_text(name, *found, value, LongText::kBytesMax);
+    read_text(name, *found, value, limit.bytes_max);
+  }
+  void operator()(const char* name, std::optional<std::string>& value, Limit limit) {
+    const Json* found = find(name);
+    if (found != nullptr) read_text(name, *found, value.emplace(), limit.bytes_max);
+  }
+  void operator()(const char* name, Bytes& value, Limit limit) {
+    std::string text;
+    (*this)(name, text, limit);
+    if (!error_) take(name, unbase64(text), value);
   }
   Status finish() {  // also: nothing unknown was there
     if (!error_ && in_.size() != known_) error("an unknown field is there");
@@ -139,7 +152,6 @@ class FieldReader {
   void read(const char* name, const Json& in, DigestId<Tag>& value) {
     read(name, in, value.digest);
   }
-  void read(const char* name, const Json& in, Bytes& value);
   void read(const char* name, const Json& in, MoveMode& value);
   void read(const char* name, const Json& in, VmStatus& value);
   void read(const char* name, const Json& in, MoveStatus& value);
@@ -147,7 +159,8 @@ class FieldReader {
   template <class T>
   void read(const char* name, const Json& in, std::vector<T>& values) {
     if (!in.is_array()) return error(fmt::format("field '{}' is not a list", name));
-    if (in.size() > kListMax) return error(fmt::format("field '{}' has more than {} entries", name, kListMax));
+    if (in.size() > kListMax)
+      return error(fmt::format("field '{}' has more than {} entries", name, kListMax));
     values.clear();
     for (const Json& item : in) {
       if (error_) return;
@@ -165,7 +178,7 @@ class FieldReader {
       error(fmt::format("field '{}': {}", name, status.error().message));
   }
 
-  static constexpr std::size_t kListMax = 256;
+  static constexpr std::size_t kListMax = 65'536;
   const Json& in_;
   std::size_t known_ = 0;
   std::optional<Error> error_;

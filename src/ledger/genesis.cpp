@@ -24,14 +24,16 @@ Result<Genesis> parse_inner(ByteView bytes) {
   whole.erase(kVersionField);
   Genesis genesis = SEALIFT_TRY(read_fields<Genesis>(whole));
   if (genesis.founders.empty() || genesis.founders.size() > kMembersMax)
-    return fail(Code::kInvalid, "it names {} founders instead of 1 to {}", genesis.founders.size(), kMembersMax);
+    return fail(Code::kInvalid, "it names {} founders instead of 1 to {}", genesis.founders.size(),
+                kMembersMax);
   std::set<HostName> names;
   std::set<crypto::PublicKey> keys;
   for (const HostInfo& founder : genesis.founders) {
     if (!names.insert(founder.name).second || !keys.insert(founder.key).second)
       return fail(Code::kInvalid, "founder {} is there twice (or its key is)", founder.name.text());
     if (founder.endpoints.size() > kEndpointsMax)
-      return fail(Code::kInvalid, "founder {} has more than {} endpoints", founder.name.text(), kEndpointsMax);
+      return fail(Code::kInvalid, "founder {} has more than {} endpoints", founder.name.text(),
+                  kEndpointsMax);
   }
   if (genesis.rules_version == 0) return fail(Code::kInvalid, "rules version 0 does not exist");
   genesis.bytes.assign(bytes.begin(), bytes.end());

@@ -12,7 +12,8 @@ namespace {
 template <std::size_t I = 0>
 Result<Body> read_body(std::string_view kind, const Json& predicate) {
   if constexpr (I == kKinds) {
-    return fail(Code::kUnsupported, "record kind '{}' is unknown to this sealift: upgrade it", kind.substr(0, 64));
+    return fail(Code::kUnsupported, "record kind '{}' is unknown to this sealift: upgrade it",
+                kind.substr(0, 64));
   } else {
     if (kind != kind_name(I)) return read_body<I + 1>(kind, predicate);
     using T = std::variant_alternative_t<I, Body>;
@@ -62,7 +63,8 @@ Result<Record> parse_inner(ByteView bytes) {
   if (said.subject != subject_of(*body, domain))
     return fail(Code::kInvalid, "{}: the subject does not say what the predicate says", said.kind);
   if (!is_multi_signed(*body) && envelope.signatures().size() != 1)
-    return fail(Code::kInvalid, "{} carries {} signatures instead of one", said.kind, envelope.signatures().size());
+    return fail(Code::kInvalid, "{} carries {} signatures instead of one", said.kind,
+                envelope.signatures().size());
   return Record{record_id(bytes), domain, std::move(*body), std::move(envelope)};
 }
 

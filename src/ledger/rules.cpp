@@ -34,7 +34,8 @@ Result<VerifiedRecord> verify_record(Record record, const State& state) {
   if (const auto* update = std::get_if<HostUpdate>(&record.body); update != nullptr && update->next_key)
     trusted.push_back(*update->next_key);
   auto payload = crypto::verify(record.envelope, kPayloadType, trusted);
-  if (!payload) return because(payload.error(), fmt::format("{} {}", kind_name(record.body), record.id.hex()));
+  if (!payload)
+    return because(payload.error(), fmt::format("{} {}", kind_name(record.body), record.id.hex()));
   return VerifiedRecord(std::move(record), std::move(payload->signers));
 }
 
@@ -42,7 +43,8 @@ Result<State> apply(const State& state, const VerifiedRecord& record, const Bloc
   const std::uint32_t version = state.rules().at(context.height);
   if (version > kRulesVersionMax) {
     return fail(Code::kUnsupported,
-                "from block {} on, rules version {} counts; this sealift knows version {}: upgrade it, nothing is lost",
+                "from block {} on, rules version {} counts; this sealift knows version {}: upgrade it, "
+                "nothing is lost",
                 context.height, version, kRulesVersionMax);
   }
   if (record.record().domain != state.domain()) {
@@ -79,7 +81,8 @@ Result<Member> Ruling::signer() const {
 Status Ruling::signed_by_host(const HostName& host) const {
   const auto member = state.member(host);
   if (!member) return fail(Code::kUnauthorized, "{} is not a member of this domain", host.text());
-  if (!signed_by(member->info.key)) return fail(Code::kUnauthorized, "{} must sign it and did not", host.text());
+  if (!signed_by(member->info.key))
+    return fail(Code::kUnauthorized, "{} must sign it and did not", host.text());
   return {};
 }
 
@@ -89,17 +92,18 @@ Status Ruling::approved(const HostName& concerned) const {
     count += member.info.name != concerned && signed_by(member.info.key) ? 1 : 0;
   const std::size_t needed = approvals_needed(state, concerned);
   if (count >= needed && count > 0) return {};
-  return fail(Code::kUnauthorized, "{} of {} approvals are there: more members must sign it (domain approve)", count,
-              needed);
+  return fail(Code::kUnauthorized, "{} of {} approvals are there: more members must sign it (domain approve)",
+              count, needed);
 }
 
 Status Ruling::next_number(std::uint64_t number) const {
   const std::uint64_t expected = state.changes() + 1;
   if (number == expected) return {};
-  return fail(Code::kRefused,
-              "it is number {} of the domain's changes, the next one is {}: it is a replay, or another change came "
-              "first; make it anew",
-              number, expected);
+  return fail(
+      Code::kRefused,
+      "it is number {} of the domain's changes, the next one is {}: it is a replay, or another change came "
+      "first; make it anew",
+      number, expected);
 }
 
 Result<Vm> Ruling::numbered_vm(const VmId& id_of_vm, std::uint64_t number, const HostName& host) const {
@@ -107,8 +111,8 @@ Result<Vm> Ruling::numbered_vm(const VmId& id_of_vm, std::uint64_t number, const
   if (!vm) return fail(Code::kRefused, "VM {} is not registered", id_of_vm.text());
   std::uint64_t& last = vm->numbers[host];
   if (number <= last) {
-    return fail(Code::kRefused, "its number {} is not above {}'s last one for this VM, {}: a replayed record", number,
-                host.text(), last);
+    return fail(Code::kRefused, "its number {} is not above {}'s last one for this VM, {}: a replayed record",
+                number, host.text(), last);
   }
   last = number;
   return std::move(*vm);
@@ -117,7 +121,8 @@ Result<Vm> Ruling::numbered_vm(const VmId& id_of_vm, std::uint64_t number, const
 Status Ruling::may_hold_vms(const HostName& host) const {
   const auto member = state.member(host);
   if (!member) return fail(Code::kRefused, "{} is not a member of this domain", host.text());
-  if (member->info.witness_only) return fail(Code::kRefused, "{} is a witness only and holds no VM", host.text());
+  if (member->info.witness_only)
+    return fail(Code::kRefused, "{} is a witness only and holds no VM", host.text());
   const auto regions = state.policy().regions;
   if (!regions.empty() && std::ranges::find(regions, member->info.region) == regions.end()) {
     return fail(Code::kRefused, "{} is in region '{}', which the domain's policy does not allow", host.text(),

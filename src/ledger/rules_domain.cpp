@@ -12,14 +12,15 @@ Status check_name_free(const State& state, const HostName& name) {
   if (state.member(name)) return fail(Code::kRefused, "{} is a member already", name.text());
   for (const Vm& vm : state.vms()) {
     if (vm.status == VmStatus::kActive && vm.owner == name) {
-      return fail(Code::kRefused, "a former host {} still owns VM {}: recover it first, or join under another name",
+      return fail(Code::kRefused,
+                  "a former host {} still owns VM {}: recover it first, or join under another name",
                   name.text(), vm.id.text());
     }
   }
   for (const Move& move : state.moves()) {
     if (move.unclosed() && (move.from == name || move.to == name)) {
-      return fail(Code::kRefused, "a former host {} is party to move {}: join under another name", name.text(),
-                  move.id.hex());
+      return fail(Code::kRefused, "a former host {} is party to move {}: join under another name",
+                  name.text(), move.id.hex());
     }
   }
   return {};
@@ -68,7 +69,8 @@ Result<State> rule(Ruling ruling, const HostJoin& join) {
   const auto regions = ruling.state.policy().regions;
   const bool allowed = regions.empty() || join.host.witness_only ||
                        std::ranges::find(regions, join.host.region) != regions.end();
-  if (!allowed) return fail(Code::kRefused, "region '{}' is not allowed by the domain's policy", join.host.region);
+  if (!allowed)
+    return fail(Code::kRefused, "region '{}' is not allowed by the domain's policy", join.host.region);
   SEALIFT_TRY_STATUS(ruling.approved({}));
   ruling.put(Member{join.host, ruling.block.height, false, 0});
   ruling.changes.push_back({key_key(join.host.key), join.host.name.text()});
@@ -82,7 +84,8 @@ Result<State> rule(Ruling ruling, const HostLeave& leave) {
   SEALIFT_TRY_STATUS(ruling.signed_by_host(leave.host));
   SEALIFT_TRY_STATUS(ruling.approved(leave.host));
   if (ruling.state.serving().server == leave.host)
-    return fail(Code::kRefused, "{} serves the ledger: another member must serve first (domain serve)", leave.host.text());
+    return fail(Code::kRefused, "{} serves the ledger: another member must serve first (domain serve)",
+                leave.host.text());
   for (const Vm& vm : ruling.state.vms()) {
     if (vm.status == VmStatus::kActive && vm.owner == leave.host) {
       return fail(Code::kRefused, "{} owns VM {}: move or remove it first", leave.host.text(), vm.id.text());
@@ -112,15 +115,16 @@ Result<State> rule(Ruling ruling, const HostUpdate& update) {
   SEALIFT_TRY_STATUS(ruling.signed_by_host(update.host));
   Member member = *ruling.state.member(update.host);
   if (update.number <= member.updates) {
-    return fail(Code::kRefused, "its number {} is not above {}'s last update, {}: a replayed record", update.number,
-                update.host.text(), member.updates);
+    return fail(Code::kRefused, "its number {} is not above {}'s last update, {}: a replayed record",
+                update.number, update.host.text(), member.updates);
   }
   member.updates = update.number;
   member.info.endpoints = update.endpoints;
   if (update.next_key) {
     SEALIFT_TRY_STATUS(check_new_key(ruling.state, *update.next_key));
     if (!ruling.signed_by(*update.next_key))
-      return fail(Code::kUnauthorized, "the next key must sign too: it shows that {} has it", update.host.text());
+      return fail(Code::kUnauthorized, "the next key must sign too: it shows that {} has it",
+                  update.host.text());
     member.info.key = *update.next_key;
     ruling.changes.push_back({key_key(*update.next_key), update.host.text()});
     ruling.count_change();
@@ -135,9 +139,11 @@ Result<State> rule(Ruling ruling, const RulesActivate& activate) {
   RulesVersion rules = ruling.state.rules();
   rules.version = rules.at(ruling.block.height);
   if (activate.version <= rules.version)
-    return fail(Code::kRefused, "rules version {} is not above version {}, which counts", activate.version, rules.version);
+    return fail(Code::kRefused, "rules version {} is not above version {}, which counts", activate.version,
+                rules.version);
   if (activate.from_height <= ruling.block.height) {
-    return fail(Code::kRefused, "block {} is not after this one, {}", activate.from_height, ruling.block.height);
+    return fail(Code::kRefused, "block {} is not after this one, {}", activate.from_height,
+                ruling.block.height);
   }
   rules.next = activate.version;
   rules.next_from = activate.from_height;

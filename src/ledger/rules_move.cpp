@@ -1,4 +1,5 @@
-// Rules of moves. Which record is allowed in which status stands in transitions(); here is what else must hold.
+// Rules of moves. Which record is allowed in which status stands in transitions(); here is what else must
+// hold.
 #include <algorithm>
 
 #include "ledger/ruling.hpp"
@@ -31,13 +32,16 @@ Status check_party(const Ruling& ruling, const Move& move, const HostName& signe
   switch (party) {
     case Party::kSource:
       if (source) return {};
-      return fail(Code::kUnauthorized, "only its source {} may say so, not {}", move.from.text(), signer.text());
+      return fail(Code::kUnauthorized, "only its source {} may say so, not {}", move.from.text(),
+                  signer.text());
     case Party::kDestination:
       if (destination) return {};
-      return fail(Code::kUnauthorized, "only its destination {} may say so, not {}", move.to.text(), signer.text());
+      return fail(Code::kUnauthorized, "only its destination {} may say so, not {}", move.to.text(),
+                  signer.text());
     case Party::kEither:
       if (source || destination || late) return {};
-      return fail(Code::kUnauthorized, "{} is no party to the move, and its deadline has not passed", signer.text());
+      return fail(Code::kUnauthorized, "{} is no party to the move, and its deadline has not passed",
+                  signer.text());
   }
   return fail(Code::kInternal, "no such party");
 }
@@ -52,9 +56,8 @@ Result<Step> step(const Ruling& ruling, const MoveStamp& stamp, MoveRecord recor
   const std::uint64_t epoch = move->epoch.value + (record == MoveRecord::kReturn ? 1 : 0);
   if (stamp.epoch.value != epoch)
     return fail(Code::kRefused, "it names epoch {}, the move's is {}", stamp.epoch.value, epoch);
-  const auto allowed = std::ranges::find_if(transitions(), [&](const Transition& t) {
-    return t.record == record && t.from == move->status;
-  });
+  const auto allowed = std::ranges::find_if(
+      transitions(), [&](const Transition& t) { return t.record == record && t.from == move->status; });
   if (allowed == transitions().end() || (record == MoveRecord::kClosed && !move->unclosed())) {
     return fail(Code::kRefused, "{} is not allowed: move {} is {}{}", name_of(record), move->id.hex(),
                 to_string(move->status), move->closed ? " and closed" : "");
@@ -90,10 +93,11 @@ Result<Seal> check_seal(const Ruling& ruling, const MoveCommit& commit, const Mo
     disks += part.name.starts_with("disk/") ? 1 : 0;
     memory += part.name.starts_with("memory/") ? 1 : 0;
   }
-  const bool offered = disks == move.disks.size() && std::ranges::all_of(move.disks, [&](const OfferedDisk& disk) {
-    const SealPart* part = seal.find("disk/" + disk.name);
-    return part != nullptr && part->bytes == disk.bytes;
-  });
+  const bool offered =
+      disks == move.disks.size() && std::ranges::all_of(move.disks, [&](const OfferedDisk& disk) {
+        const SealPart* part = seal.find("disk/" + disk.name);
+        return part != nullptr && part->bytes == disk.bytes;
+      });
   if (!offered) return fail(Code::kRefused, "the seal's disks are not the offered ones");
   if ((memory > 0) != (move.mode == MoveMode::kLive))
     return fail(Code::kRefused, "a live move's seal holds memory streams, a cold one's none");
@@ -111,19 +115,23 @@ Result<State> rule(Ruling ruling, const MoveOffer& offer) {
   Vm vm = SEALIFT_TRY(ruling.numbered_vm(offer.vm, offer.number, offer.from));
   if (vm.status == VmStatus::kRetired) return fail(Code::kRefused, "VM {} is retired", offer.vm.text());
   if (vm.owner != offer.from) {
-    return fail(Code::kUnauthorized, "{} offers VM {}, which {} owns", offer.from.text(), offer.vm.text(), vm.owner.text());
+    return fail(Code::kUnauthorized, "{} offers VM {}, which {} owns", offer.from.text(), offer.vm.text(),
+                vm.owner.text());
   }
   if (vm.last_move) {
     const auto last = ruling.state.move(*vm.last_move);
     if (last && last->open())
-      return fail(Code::kRefused, "its move {} is {}: one at a time", last->id.hex(), to_string(last->status));
+      return fail(Code::kRefused, "its move {} is {}: one at a time", last->id.hex(),
+                  to_string(last->status));
   }
   if (offer.epoch.value != vm.epoch_used.value + 1) {
-    return fail(Code::kRefused, "it offers epoch {}, the next one is {}", offer.epoch.value, vm.epoch_used.value + 1);
+    return fail(Code::kRefused, "it offers epoch {}, the next one is {}", offer.epoch.value,
+                vm.epoch_used.value + 1);
   }
   if (offer.to == offer.from) return fail(Code::kRefused, "source and destination are the same host");
   SEALIFT_TRY_STATUS(ruling.may_hold_vms(offer.to));
-  if (offer.deadline_ms <= ruling.block.time_ms) return fail(Code::kRefused, "its deadline has passed already");
+  if (offer.deadline_ms <= ruling.block.time_ms)
+    return fail(Code::kRefused, "its deadline has passed already");
   if (offer.mode == MoveMode::kLive && vm.rest_root)
     return fail(Code::kRefused, "VM {} is at rest: start it first, or move it cold", offer.vm.text());
   Move move;
@@ -143,14 +151,16 @@ Result<State> rule(Ruling ruling, const MoveOffer& offer) {
 
 Result<State> rule(Ruling ruling, const MoveAccept& accept) {
   Step next = SEALIFT_TRY(step(ruling, accept, MoveRecord::kAccept));
-  if (ruling.block.time_ms > next.move.deadline_ms) return fail(Code::kRefused, "the move's deadline has passed");
+  if (ruling.block.time_ms > next.move.deadline_ms)
+    return fail(Code::kRefused, "the move's deadline has passed");
   next.move.accept = ruling.id();
   return finish(ruling, next);
 }
 
 Result<State> rule(Ruling ruling, const MoveCommit& commit) {
   Step next = SEALIFT_TRY(step(ruling, commit, MoveRecord::kCommit));
-  if (ruling.block.time_ms > next.move.deadline_ms) return fail(Code::kRefused, "the move's deadline has passed");
+  if (ruling.block.time_ms > next.move.deadline_ms)
+    return fail(Code::kRefused, "the move's deadline has passed");
   next.move.seal = SEALIFT_TRY(check_seal(ruling, commit, next.move, next.vm));
   next.move.commit = ruling.id();
   decide(ruling, next.move);
@@ -181,7 +191,8 @@ Result<State> rule(Ruling ruling, const MoveReturn& back) {
                 next.move.from.text());
   }
   if (back.epoch.value != next.vm.epoch_used.value + 1)
-    return fail(Code::kRefused, "it names epoch {}, the next one is {}", back.epoch.value, next.vm.epoch_used.value + 1);
+    return fail(Code::kRefused, "it names epoch {}, the next one is {}", back.epoch.value,
+                next.vm.epoch_used.value + 1);
   next.move.returned = ruling.id();
   next.move.return_epoch = back.epoch;
   next.vm.owner = next.move.from;

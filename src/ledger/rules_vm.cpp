@@ -15,8 +15,8 @@ Result<Vm> owned(const Ruling& ruling, const VmId& id, Epoch epoch, std::uint64_
                 vm.owner.text(), id.text(), vm.epoch.value);
   }
   if (vm.epoch != epoch) {
-    return fail(Code::kRefused, "it speaks of epoch {} of VM {}, which is in epoch {}: a stale copy", epoch.value,
-                id.text(), vm.epoch.value);
+    return fail(Code::kRefused, "it speaks of epoch {} of VM {}, which is in epoch {}: a stale copy",
+                epoch.value, id.text(), vm.epoch.value);
   }
   return vm;
 }
@@ -28,7 +28,8 @@ std::optional<Move> last_of(const Ruling& ruling, const Vm& vm) {
 Status refuse_while_committed(const Ruling& ruling, const Vm& vm) {
   const auto move = last_of(ruling, vm);
   if (move && move->status == MoveStatus::kCommitted) {
-    return fail(Code::kRefused, "move {} is committed and neither started nor returned: move.started comes first",
+    return fail(Code::kRefused,
+                "move {} is committed and neither started nor returned: move.started comes first",
                 move->id.hex());
   }
   return {};
@@ -41,7 +42,8 @@ Result<State> rule(Ruling ruling, const VmRegister& entry) {
   SEALIFT_TRY_STATUS(ruling.may_hold_vms(entry.owner));
   if (ruling.state.vm(entry.vm))
     return fail(Code::kRefused, "VM id {} was used before: ids are never used again", entry.vm.text());
-  if (entry.epoch != Epoch{0}) return fail(Code::kRefused, "a VM enters with epoch 0, not {}", entry.epoch.value);
+  if (entry.epoch != Epoch{0})
+    return fail(Code::kRefused, "a VM enters with epoch 0, not {}", entry.epoch.value);
   if (entry.number == 0) return fail(Code::kRefused, "numbers start at 1");
   Vm vm;
   vm.id = entry.vm;
@@ -55,7 +57,8 @@ Result<State> rule(Ruling ruling, const VmRegister& entry) {
 Result<State> rule(Ruling ruling, const VmRetire& retire) {
   Vm vm = SEALIFT_TRY(owned(ruling, retire.vm, retire.epoch, retire.number));
   if (const auto move = last_of(ruling, vm); move && move->open())
-    return fail(Code::kRefused, "move {} of it is {}: abort it first", move->id.hex(), to_string(move->status));
+    return fail(Code::kRefused, "move {} of it is {}: abort it first", move->id.hex(),
+                to_string(move->status));
   vm.status = VmStatus::kRetired;
   ruling.put(vm);
   return ruling.done();
@@ -75,10 +78,11 @@ Result<State> rule(Ruling ruling, const VmStart& start) {
   if (const auto move = last_of(ruling, vm); move && move->open() && move->mode == MoveMode::kCold)
     return fail(Code::kRefused, "cold move {} of it is open: abort it first", move->id.hex());
   if (vm.rest_root && start.checked != vm.rest_root) {
-    return fail(Code::kRefused,
-                "VM {} is at rest with disks {}, the start names {}: its disks were altered, rolled back or not "
-                "checked; accept changes on purpose with a new vm.rest",
-                start.vm.text(), vm.rest_root->hex(), start.checked ? start.checked->hex() : "none");
+    return fail(
+        Code::kRefused,
+        "VM {} is at rest with disks {}, the start names {}: its disks were altered, rolled back or not "
+        "checked; accept changes on purpose with a new vm.rest",
+        start.vm.text(), vm.rest_root->hex(), start.checked ? start.checked->hex() : "none");
   }
   if (!vm.rest_root && start.checked)
     return fail(Code::kRefused, "VM {} has no rest root to be checked against", start.vm.text());
@@ -94,14 +98,17 @@ Result<State> rule(Ruling ruling, const VmRecover& recover) {
   if (!vm || vm->status == VmStatus::kRetired)
     return fail(Code::kRefused, "VM {} is not registered, or retired", recover.vm.text());
   if (vm->owner != recover.lost)
-    return fail(Code::kRefused, "VM {} belongs to {}, not to {}", recover.vm.text(), vm->owner.text(), recover.lost.text());
+    return fail(Code::kRefused, "VM {} belongs to {}, not to {}", recover.vm.text(), vm->owner.text(),
+                recover.lost.text());
   if (recover.owner == recover.lost) return fail(Code::kRefused, "the new owner is the lost one");
   SEALIFT_TRY_STATUS(ruling.may_hold_vms(recover.owner));
   if (recover.epoch.value != vm->epoch_used.value + 1) {
-    return fail(Code::kRefused, "it names epoch {}, the next one is {}", recover.epoch.value, vm->epoch_used.value + 1);
+    return fail(Code::kRefused, "it names epoch {}, the next one is {}", recover.epoch.value,
+                vm->epoch_used.value + 1);
   }
   if (recover.fence.empty())
-    return fail(Code::kRefused, "it does not say how {} is fenced (powered off, or its QEMU seen dead)", recover.lost.text());
+    return fail(Code::kRefused, "it does not say how {} is fenced (powered off, or its QEMU seen dead)",
+                recover.lost.text());
   const bool lost_is_member = ruling.state.member(recover.lost).has_value();
   SEALIFT_TRY_STATUS(ruling.approved(lost_is_member ? recover.lost : HostName()));
   if (auto move = last_of(ruling, *vm); move && move->open()) {

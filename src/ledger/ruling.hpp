@@ -33,8 +33,8 @@ struct Ruling {
   void put(const Vm& vm) { changes.push_back({vm_key(vm.id), value_of(vm)}); }
   void put(const Move& move) { changes.push_back({move_key(move.id), value_of(move)}); }
   void count_change() { changes.push_back({kChangesKey, std::to_string(state.changes() + 1)}); }
-  // Takes a member out: its open moves before the commit are aborted, the copies that it never closed abandoned.
-  // `except` is treated by the caller.
+  // Takes a member out: its open moves before the commit are aborted, the copies that it never closed
+  // abandoned. `except` is treated by the caller.
   void remove_member(const HostName& host, const std::optional<MoveId>& except);
   Result<State> done() { return state.with(std::move(changes), removals); }
 };

@@ -32,7 +32,8 @@ Result<UnverifiedSeal> parse_inner(ByteView bytes) {
   if (std::adjacent_find(seal.parts.begin(), seal.parts.end(), unordered) != seal.parts.end())
     return fail(Code::kInvalid, "parts are not sorted by name, each once");
   if (seal.find("definition") == nullptr) return fail(Code::kInvalid, "the part 'definition' is missing");
-  if (said.subject != seal_subject(seal)) return fail(Code::kInvalid, "the subject is not the root of the parts");
+  if (said.subject != seal_subject(seal))
+    return fail(Code::kInvalid, "the subject is not the root of the parts");
   return UnverifiedSeal{std::move(seal), std::move(envelope)};
 }
 
@@ -60,7 +61,8 @@ crypto::Digest disks_root(const std::vector<SealPart>& parts) {
 }
 
 const SealPart* Seal::find(std::string_view name) const {
-  const auto found = std::ranges::find(parts, name, [](const SealPart& p) { return std::string_view(p.name); });
+  const auto found =
+      std::ranges::find(parts, name, [](const SealPart& p) { return std::string_view(p.name); });
   return found == parts.end() ? nullptr : &*found;
 }
 

@@ -37,9 +37,8 @@ crypto::Digest State::leaf_hash(std::string_view key, std::string_view value) {
 }
 
 std::size_t State::position(std::string_view key) const {
-  const auto found = std::ranges::lower_bound(entries_, key, {}, [](const auto& entry) {
-    return std::string_view(entry->key);
-  });
+  const auto found = std::ranges::lower_bound(entries_, key, {},
+                                              [](const auto& entry) { return std::string_view(entry->key); });
   return static_cast<std::size_t>(found - entries_.begin());
 }
 

@@ -64,7 +64,8 @@ class State {
  private:
   State() = default;
   struct Entry {
-    Entry(std::string k, std::string v, const crypto::Digest& l) : key(std::move(k)), value(std::move(v)), leaf(l) {}
+    Entry(std::string k, std::string v, const crypto::Digest& l)
+        : key(std::move(k)), value(std::move(v)), leaf(l) {}
     std::string key, value;
     crypto::Digest leaf;
   };

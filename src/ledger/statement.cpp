@@ -13,9 +13,9 @@ constexpr std::string_view kPredicateSuffix = "/v1";
 
 // In the order of Body's alternatives.
 constexpr std::array<std::string_view, kKinds> kKindNames = {
-    "host.join",   "host.leave",  "host.expel",  "host.update", "rules.activate", "domain.serve",
-    "vm.register", "vm.retire",   "vm.rest",     "vm.start",    "vm.recover",     "move.offer",
-    "move.accept", "move.commit", "move.abort",  "move.started", "move.return",   "move.closed"};
+    "host.join",   "host.leave",  "host.expel", "host.update",  "rules.activate", "domain.serve",
+    "vm.register", "vm.retire",   "vm.rest",    "vm.start",     "vm.recover",     "move.offer",
+    "move.accept", "move.commit", "move.abort", "move.started", "move.return",    "move.closed"};
 
 Json subject(std::string name, const crypto::Digest& digest) {
   return Json::array({Json{{"name", std::move(name)}, {"digest", {{"sha256", digest.hex()}}}}});
@@ -88,8 +88,8 @@ Result<ParsedStatement> parse_statement(ByteView payload, std::size_t bytes_max)
                 type.substr(0, 80));
   }
   ParsedStatement parsed;
-  parsed.kind = type.substr(kPredicatePrefix.size(),
-                            type.size() - kPredicatePrefix.size() - kPredicateSuffix.size());
+  parsed.kind =
+      type.substr(kPredicatePrefix.size(), type.size() - kPredicatePrefix.size() - kPredicateSuffix.size());
   parsed.subject = SEALIFT_TRY(json::array(whole, "subject"));
   parsed.predicate = SEALIFT_TRY(json::object(whole, "predicate"));
   return parsed;
@@ -100,9 +100,9 @@ Status check_canonical(const crypto::UnverifiedEnvelope& envelope) {
   const auto unordered = [](const auto& a, const auto& b) { return a.keyid >= b.keyid; };
   if (std::adjacent_find(signatures.begin(), signatures.end(), unordered) != signatures.end())
     return fail(Code::kInvalid, "signatures are not sorted by key id, each once");
-  const crypto::Envelope same{envelope.payload_type(),
-                              Bytes(envelope.unverified_payload().begin(), envelope.unverified_payload().end()),
-                              signatures};
+  const crypto::Envelope same{
+      envelope.payload_type(),
+      Bytes(envelope.unverified_payload().begin(), envelope.unverified_payload().end()), signatures};
   const Bytes encoded = crypto::encode(same);
   if (!std::equal(encoded.begin(), encoded.end(), envelope.bytes().begin(), envelope.bytes().end()))
     return fail(Code::kInvalid, "the envelope is not in its one form (a line of JSON, fields in order)");

@@ -10,7 +10,7 @@ namespace sealift::ledger {
 constexpr std::string_view kPayloadType = "application/vnd.in-toto+json";
 constexpr std::size_t kKinds = std::variant_size_v<Body>;
 
-std::string_view kind_name(std::size_t index);             // "move.offer" of an alternative of Body
+std::string_view kind_name(std::size_t index);              // "move.offer" of an alternative of Body
 bool is_multi_signed(const Body& body);                     // one that several hosts sign
 Json subject_of(const Body& body, const DomainId& domain);  // one name and digest
 

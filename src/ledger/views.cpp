@@ -30,13 +30,14 @@ std::string_view to_string(MoveStatus status) {
 }
 
 bool Move::open() const {
-  return status == MoveStatus::kOffered || status == MoveStatus::kAccepted || status == MoveStatus::kCommitted;
+  return status == MoveStatus::kOffered || status == MoveStatus::kAccepted ||
+         status == MoveStatus::kCommitted;
 }
 
 bool Move::unclosed() const {
   if (open()) return true;
-  const bool copy_left = status == MoveStatus::kStarted ||
-                         (status == MoveStatus::kRecovered && recovered_to != from);
+  const bool copy_left =
+      status == MoveStatus::kStarted || (status == MoveStatus::kRecovered && recovered_to != from);
   return copy_left && !closed && !abandoned;
 }
 

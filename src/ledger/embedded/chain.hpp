@@ -101,6 +101,9 @@ class Chain final : public ReceiptSource {
   Result<crypto::MerkleProof> log_proof(std::uint64_t height, std::uint64_t size) override;
   Result<std::vector<RecordPlace>> membership_changes(std::uint64_t below_height) override;
   Result<Bytes> receipt(const MoveId& move);
+  // The checkpoint that made a block final, for a follower that catches up: accept_block() waits for it after
+  // each membership change (kUnavailable), add_signatures() takes it.
+  Result<Bytes> final_checkpoint(std::uint64_t height);
 
  private:
   struct Inner;

@@ -18,8 +18,8 @@ Status settle_genesis(Database& database, const Genesis& genesis) {
   const auto there = SEALIFT_TRY(read_genesis(database));
   if (there && *there == genesis.bytes) return {};
   if (there) {
-    return fail(Code::kConflict, "the ledger's file belongs to domain {}, not to {}", crypto::sha256(*there).hex(),
-                genesis.id().hex());
+    return fail(Code::kConflict, "the ledger's file belongs to domain {}, not to {}",
+                crypto::sha256(*there).hex(), genesis.id().hex());
   }
   auto transaction = SEALIFT_TRY(database.begin());
   Statement insert = SEALIFT_TRY(database.prepare("INSERT INTO genesis (id, bytes) VALUES (1, ?)"));
@@ -39,8 +39,9 @@ Result<StoredHead> read_head(Database& database, const std::string& text) {
   StoredHead stored;
   stored.head = SEALIFT_TRY(parse_log_head(text));
   // The server's note signature (64 bytes) before the cosignatures (72).
-  Statement read = SEALIFT_TRY(database.prepare(
-      "SELECT name, key_id, signature FROM signature WHERE term = ? AND size = ? ORDER BY length(signature), name"));
+  Statement read =
+      SEALIFT_TRY(database.prepare("SELECT name, key_id, signature FROM signature WHERE term = ? AND size = "
+                                   "? ORDER BY length(signature), name"));
   read.bind(stored.head.term).bind(stored.head.size);
   while (SEALIFT_TRY(read.step())) {
     crypto::NoteSignature signature{read.text(0), {}, read.blob(2)};
@@ -94,11 +95,13 @@ Result<Block> Store::block(std::uint64_t height) {
   if (!header || header->height != height)
     return fail(Code::kCorrupt, "block {} of the ledger's file is damaged or was altered", height);
   Block block{std::move(*header), {}};
-  Statement records = SEALIFT_TRY(database_.prepare("SELECT envelope FROM record WHERE height = ? ORDER BY position"));
+  Statement records =
+      SEALIFT_TRY(database_.prepare("SELECT envelope FROM record WHERE height = ? ORDER BY position"));
   records.bind(height);
   while (SEALIFT_TRY(records.step())) block.records.push_back(records.blob(0));
   if (records_root(block.records) != block.header.records_root)
-    return fail(Code::kCorrupt, "block {} of the ledger's file: its records are damaged or were altered", height);
+    return fail(Code::kCorrupt, "block {} of the ledger's file: its records are damaged or were altered",
+                height);
   return block;
 }
 
@@ -109,7 +112,8 @@ Result<std::vector<BlockHeader>> Store::headers() {
     const std::uint64_t expected = headers.size() + 1;
     auto header = parse_block_header(read.blob(1));
     if (!header || header->height != expected || unsigned_at(read, 0) != expected)
-      return fail(Code::kCorrupt, "block {} of the ledger's file is missing, damaged or was altered", expected);
+      return fail(Code::kCorrupt, "block {} of the ledger's file is missing, damaged or was altered",
+                  expected);
     headers.push_back(*header);
   }
   return headers;
@@ -130,10 +134,18 @@ Result<std::vector<RecordPlace>> Store::changes() {
   return places;
 }
 
-Result<std::vector<StoredHead>> Store::heads(std::uint64_t size_least) {
+Result<std::optional<StoredHead>> Store::newest_head() {
   Statement read =
-      SEALIFT_TRY(database_.prepare("SELECT text FROM checkpoint WHERE size >= ? ORDER BY size, term"));
-  read.bind(size_least);
+      SEALIFT_TRY(database_.prepare("SELECT text FROM checkpoint ORDER BY size DESC, term DESC LIMIT 1"));
+  const bool found = SEALIFT_TRY(read.step());
+  if (!found) return std::optional<StoredHead>();
+  return std::optional(SEALIFT_TRY(read_head(database_, read.text(0))));
+}
+
+Result<std::vector<StoredHead>> Store::heads(std::uint64_t size_least, std::uint64_t size_most) {
+  Statement read = SEALIFT_TRY(
+      database_.prepare("SELECT text FROM checkpoint WHERE size >= ? AND size <= ? ORDER BY size, term"));
+  read.bind(size_least).bind(size_most);
   std::vector<StoredHead> heads;
   while (SEALIFT_TRY(read.step())) heads.push_back(SEALIFT_TRY(read_head(database_, read.text(0))));
   return heads;
@@ -168,7 +180,8 @@ Result<std::optional<std::string>> Store::refusal(const RecordId& id) {
 }
 
 Result<std::vector<ForkEvidence>> Store::forks() {
-  Statement read = SEALIFT_TRY(database_.prepare("SELECT height, text, ours, theirs FROM fork ORDER BY number"));
+  Statement read =
+      SEALIFT_TRY(database_.prepare("SELECT height, text, ours, theirs FROM fork ORDER BY number"));
   std::vector<ForkEvidence> forks;
   while (SEALIFT_TRY(read.step()))
     forks.push_back({unsigned_at(read, 0), read.text(1), read.blob(2), read.blob(3)});

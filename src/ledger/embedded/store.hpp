@@ -6,10 +6,10 @@
 //
 //   genesis     the exact file                        block       height, header, hash
 //   record      id, height, position, envelope        change      height and position of every membership
-//   change checkpoint  term, size, text                signature   term, size, name: the server's, cosignatures voted
-//   the last head that this host cosigned promise     highest term promised, and to whom state       the
-//   state at one final height         replaced    left-out blocks, kept as they were fork        evidence:
-//   both versions               refused     the last kRefusedMax refusals of this server
+//   change checkpoint  term, size, text                signature   term, size, name: the server's,
+//   cosignatures voted the last head that this host cosigned promise     highest term promised, and to whom
+//   state       the state at one final height         replaced    left-out blocks, kept as they were fork
+//   evidence: both versions               refused     the last kRefusedMax refusals of this server
 
 #include "base/database.hpp"
 #include "ledger/block.hpp"
@@ -67,7 +67,8 @@ class Store {
   Result<std::vector<BlockHeader>> headers();
   Result<std::optional<RecordPlace>> place(const RecordId& id);
   Result<std::vector<RecordPlace>> changes();
-  Result<std::vector<StoredHead>> heads(std::uint64_t size_least);
+  Result<std::vector<StoredHead>> heads(std::uint64_t size_least, std::uint64_t size_most);
+  Result<std::optional<StoredHead>> newest_head();
   Result<std::optional<StoredHead>> head(std::uint64_t term, std::uint64_t size);
   Result<std::optional<Voted>> voted();
   Result<Promise> promise();

@@ -24,12 +24,13 @@ Status leave_out(Database& database, Store& store, std::uint64_t from) {
 }
 
 Status write_block(Database& database, const Block& block) {
-  Statement insert = SEALIFT_TRY(database.prepare("INSERT INTO block (height, header, hash) VALUES (?, ?, ?)"));
+  Statement insert =
+      SEALIFT_TRY(database.prepare("INSERT INTO block (height, header, hash) VALUES (?, ?, ?)"));
   SEALIFT_TRY_STATUS(
       insert.bind(block.header.height).bind(block.header.encode()).bind(block.header.hash().view()).run());
   for (std::size_t i = 0; i < block.records.size(); ++i) {
-    Statement record =
-        SEALIFT_TRY(database.prepare("INSERT INTO record (id, height, position, envelope) VALUES (?, ?, ?, ?)"));
+    Statement record = SEALIFT_TRY(
+        database.prepare("INSERT INTO record (id, height, position, envelope) VALUES (?, ?, ?, ?)"));
     const RecordId id = record_id(block.records[i]);
     SEALIFT_TRY_STATUS(record.bind(id.digest.view())
                            .bind(block.header.height)
@@ -57,9 +58,9 @@ Status write_head(Database& database, const StoredHead& stored) {
 }
 
 Status write_refusal(Database& database, const RecordId& id, const std::string& reason) {
-  Statement insert = SEALIFT_TRY(database.prepare(
-      "INSERT OR REPLACE INTO refused (id, number, reason) "
-      "VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM refused), ?)"));
+  Statement insert =
+      SEALIFT_TRY(database.prepare("INSERT OR REPLACE INTO refused (id, number, reason) "
+                                   "VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM refused), ?)"));
   SEALIFT_TRY_STATUS(insert.bind(id.digest.view()).bind(std::string_view(reason)).run());
   Statement prune = SEALIFT_TRY(
       database.prepare("DELETE FROM refused WHERE number <= (SELECT max(number) FROM refused) - ?"));
@@ -67,9 +68,10 @@ Status write_refusal(Database& database, const RecordId& id, const std::string& 
 }
 
 Status write_fork(Database& database, const ForkEvidence& fork) {
-  Statement insert = SEALIFT_TRY(database.prepare(
-      "INSERT INTO fork (height, text, ours, theirs) SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM fork) < ?5 "
-      "AND NOT EXISTS (SELECT 1 FROM fork WHERE height = ?1 AND theirs = ?4)"));
+  Statement insert =
+      SEALIFT_TRY(database.prepare("INSERT INTO fork (height, text, ours, theirs) SELECT ?1, ?2, ?3, ?4 "
+                                   "WHERE (SELECT count(*) FROM fork) < ?5 "
+                                   "AND NOT EXISTS (SELECT 1 FROM fork WHERE height = ?1 AND theirs = ?4)"));
   return insert.bind(fork.height)
       .bind(std::string_view(fork.text))
       .bind(fork.ours)
@@ -92,7 +94,8 @@ Status Store::write(const Write& write) {
   if (write.voted) {
     Statement vote = SEALIFT_TRY(
         database_.prepare("INSERT OR REPLACE INTO voted (id, term, size, root) VALUES (1, ?, ?, ?)"));
-    SEALIFT_TRY_STATUS(vote.bind(write.voted->term).bind(write.voted->size).bind(write.voted->root.view()).run());
+    SEALIFT_TRY_STATUS(
+        vote.bind(write.voted->term).bind(write.voted->size).bind(write.voted->root.view()).run());
   }
   if (write.promise) {
     Statement promise =
@@ -131,7 +134,8 @@ Status Store::write_state(std::uint64_t height, const State& state, const State*
     if (was_there) ++old;
   }
   SEALIFT_TRY_STATUS(drop_before({}));
-  Statement mark = SEALIFT_TRY(database_.prepare("INSERT OR REPLACE INTO state_height (id, height) VALUES (1, ?)"));
+  Statement mark =
+      SEALIFT_TRY(database_.prepare("INSERT OR REPLACE INTO state_height (id, height) VALUES (1, ?)"));
   SEALIFT_TRY_STATUS(mark.bind(height).run());
   return transaction.commit();
 }
