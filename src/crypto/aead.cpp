@@ -59,7 +59,7 @@ void Sealer::seal(std::uint64_t sequence, ByteView associated, MutableByteView d
   SEALIFT_CHECK(sequence >= next_sequence_ && sequence != std::numeric_limits<std::uint64_t>::max());
   next_sequence_ = sequence + 1;
   int written = 0;
-  std::array<std::uint8_t, 16> rest;  // GCM never writes here: it has no padding
+  std::array<std::uint8_t, 16> rest{};  // GCM never writes here: it has no padding
   SEALIFT_CHECK(run(context_.get(), sequence, associated, data));
   SEALIFT_CHECK(EVP_CipherFinal_ex(context_.get(), rest.data(), &written) == 1);
   SEALIFT_CHECK(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag.data()) == 1);
@@ -69,13 +69,13 @@ Opener::Opener(const Secret& key) : context_(make_context(key, Way::kOpen)) {}
 
 Status Opener::open(std::uint64_t sequence, ByteView associated, MutableByteView data,
                     std::span<const std::uint8_t, kAeadTagBytes> tag) {
-  std::array<std::uint8_t, kAeadTagBytes> expected;  // OpenSSL takes it as mutable
+  std::array<std::uint8_t, kAeadTagBytes> expected{};  // OpenSSL takes it as mutable
   std::ranges::copy(tag, expected.begin());
   SEALIFT_CHECK(run(context_.get(), sequence, associated, data));
   SEALIFT_CHECK(EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, expected.data()) ==
                 1);
   int written = 0;
-  std::array<std::uint8_t, 16> rest;
+  std::array<std::uint8_t, 16> rest{};
   if (EVP_CipherFinal_ex(context_.get(), rest.data(), &written) != 1) {
     wipe(data);
     return fail(Code::kCorrupt, "sealed record {} ({} bytes) is not what was sealed", sequence, data.size());

@@ -16,6 +16,7 @@ bool valid_line(std::string_view line) {
 Result<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): from_chars takes its end, not a terminator
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   const bool whole = error == std::errc() && stop == end && !text.empty();
   if (!whole || (text.size() > 1 && text.front() == '0') ||

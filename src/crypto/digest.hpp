@@ -42,7 +42,7 @@ class Sha256 {
   Digest finish();  // afterwards as newly constructed
 
  private:
-  alignas(8) std::array<std::uint8_t, 112> state_;  // SHA256_CTX, asserted in digest.cpp
+  alignas(8) std::array<std::uint8_t, 112> state_{};  // SHA256_CTX, asserted in digest.cpp
 };
 
 Digest hmac_sha256(ByteView key, ByteView message);  // RFC 2104

@@ -21,7 +21,7 @@
 
 namespace sealift::crypto {
 
-constexpr std::size_t kEnvelopeBytesMax = 4 * 1024 * 1024;
+constexpr std::size_t kEnvelopeBytesMax = std::size_t{4} * 1024 * 1024;
 constexpr std::size_t kEnvelopeSignaturesMax = 128;
 
 struct EnvelopeSignature {

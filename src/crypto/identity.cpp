@@ -20,7 +20,7 @@ namespace sealift::crypto {
 namespace {
 
 constexpr std::size_t kSeedBytes = 32;
-constexpr std::size_t kKeyFileBytesMax = 16 * 1024;
+constexpr std::size_t kKeyFileBytesMax = std::size_t{16} * 1024;
 
 std::shared_ptr<EVP_PKEY> shared(EVP_PKEY* key) {
   return {key, EVP_PKEY_free};
@@ -34,7 +34,7 @@ int no_pass_phrase(char*, int, int, void*) {
 }  // namespace
 
 Identity::Identity(std::shared_ptr<evp_pkey_st> key) : key_(std::move(key)) {
-  std::array<std::uint8_t, kPublicKeyBytes> raw;
+  std::array<std::uint8_t, kPublicKeyBytes> raw{};
   std::size_t length = raw.size();
   SEALIFT_CHECK(EVP_PKEY_get_raw_public_key(key_.get(), raw.data(), &length) == 1 && length == raw.size());
   const Result<PublicKey> key_of = PublicKey::from_bytes(raw);

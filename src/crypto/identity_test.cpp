@@ -167,6 +167,7 @@ TEST(Identity, SignsFromSeveralThreads) {
   const Identity identity = Identity::generate();
   const Bytes expected = identity.sign("", as_bytes("m"));
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int k = 0; k < 50; ++k) EXPECT_EQ(identity.sign("", as_bytes("m")), expected);

@@ -55,7 +55,7 @@ Digest merkle_leaf(ByteView data) {
 }
 
 Digest merkle_node(const Digest& left, const Digest& right) {
-  std::array<std::uint8_t, 65> input;
+  std::array<std::uint8_t, 65> input{};
   input[0] = kNodePrefix;
   std::ranges::copy(left.bytes, input.begin() + 1);
   std::ranges::copy(right.bytes, input.begin() + 33);

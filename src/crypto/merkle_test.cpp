@@ -30,6 +30,7 @@ constexpr const char* kRoots[] = {
 
 std::vector<Digest> numbered_leaves(std::size_t count) {
   std::vector<Digest> out;
+  out.reserve(count);
   for (std::size_t i = 0; i < count; ++i) out.push_back(merkle_leaf(as_bytes(std::to_string(i))));
   return out;
 }

@@ -25,7 +25,7 @@
 
 namespace sealift::crypto {
 
-constexpr std::size_t kNoteBytesMax = 64 * 1024;
+constexpr std::size_t kNoteBytesMax = std::size_t{64} * 1024;
 constexpr std::size_t kNoteSignaturesMax = 100;
 
 enum class NoteKeyType : std::uint8_t { kSignature = 0x01, kCosignature = 0x04 };

@@ -50,7 +50,7 @@ Result<TlsIdentity> TlsIdentity::make(const Identity& identity) {
 
 Result<PublicKey> certificate_key(x509_st* certificate) {
   EVP_PKEY* key = certificate == nullptr ? nullptr : X509_get0_pubkey(certificate);
-  std::array<std::uint8_t, kPublicKeyBytes> raw;
+  std::array<std::uint8_t, kPublicKeyBytes> raw{};
   std::size_t length = raw.size();
   if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 ||
       EVP_PKEY_get_raw_public_key(key, raw.data(), &length) != 1 || length != raw.size()) {

@@ -27,6 +27,7 @@ Json base64_list(const crypto::MerkleProof& proof) {
 
 std::vector<crypto::Digest> leaf_hashes(const std::vector<Bytes>& records) {
   std::vector<crypto::Digest> out;
+  out.reserve(records.size());
   for (const Bytes& record : records) out.push_back(crypto::merkle_leaf(record));
   return out;
 }
@@ -37,6 +38,7 @@ Status write_plain_log(Emitter& out) {
   const crypto::Identity witness = crypto::Identity::generate();
   for (const std::size_t size : {1U, 2U, 7U, 13U, 64U, 100U}) {
     std::vector<Bytes> records;
+    records.reserve(size);
     for (std::size_t i = 0; i < size; ++i) records.push_back(to_bytes(fmt::format("record {}\n", i)));
     const crypto::Digest root = crypto::merkle_root(leaf_hashes(records));
     const crypto::Checkpoint checkpoint{"sealift.example/plain", size, root, {"term 1 zurich"}};
