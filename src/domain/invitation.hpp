@@ -2,7 +2,7 @@
 
 // The line that `domain invite` prints and `domain join` takes. One word, seven fields parted by commas:
 //
-//   sealift-invite-1,<endpoint>[ <endpoint>…],<domain id, 64 hex>,<verifier key of the inviting member>,
+//   sealift-invite-1,<endpoint>[|<endpoint>…],<domain id, 64 hex>,<verifier key of the inviting member>,
 //   <invitation id, 16 hex>,<secret, 64 hex>,<expiry, POSIX seconds>
 //
 // (endpoints are parted by '|', at most 8). The joiner trusts the line alone: the domain id is the hash that

@@ -1,0 +1,120 @@
+#include "domain/follower.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace sealift::domain {
+
+void Follower::begin_session() {
+  announced_.reset();
+  asks_seen_ = 0;
+  answers_.clear();
+  owners_seen_ = 0;
+}
+
+FollowRequest Follower::request() {
+  ledger::Chain& chain = replica_.chain();
+  FollowRequest request;
+  request.domain = replica_.domain();
+  request.height = chain.height();
+  request.tip = request.height == 0 ? replica_.domain().digest : chain.tip_hash();
+  request.final_height = chain.final_height();
+  request.term = std::max(chain.promised().term, chain.state()->serving().term);
+  request.note = chain.checkpoint().value_or("");
+  request.first = !announced_;
+  request.asks_seen = asks_seen_;
+  request.owners_seen = owners_seen_;
+  request.answers = std::move(answers_);
+  answers_.clear();
+  return request;
+}
+
+Status Follower::check_clock(const FollowNews& news) {
+  const auto server = WallTime{std::chrono::milliseconds{static_cast<std::int64_t>(news.now_ms)}};
+  const WallTime ours = replica_.clock().wall();
+  const auto apart = server > ours ? server - ours : ours - server;
+  const auto skew = std::chrono::milliseconds{replica_.chain().final_state()->policy().skew_ms};
+  clocks_apart_ = apart > skew;
+  if (!clocks_apart_) return {};
+  return fail(Code::kRefused,
+              "the server's clock says {}, ours {}: {} s apart, {} s are allowed. Nothing is cosigned until "
+              "both are set "
+              "right (NTP)",
+              to_iso8601(server), to_iso8601(ours), apart.count() / 1000, skew.count() / 1000);
+}
+
+Status Follower::take_note(const std::string& note, bool newest) {
+  ledger::Chain& chain = replica_.chain();
+  const ledger::SignedHead head = SEALIFT_TRY(ledger::parse_signed_head(as_bytes(note)));
+  if (head.head.size > chain.height())
+    return {};  // the server went on meanwhile: the next news has the blocks
+  if (newest && head.head.size == chain.height() && !replica_.removed()) {
+    if (auto cosigned = chain.cosign(note); !cosigned) {
+      return std::unexpected(replica_.halt_on_fork(cosigned.error()));
+    }
+  }
+  const auto final_height = chain.add_signatures(note);
+  if (!final_height) return std::unexpected(replica_.halt_on_fork(final_height.error()));
+  return replica_.keep_change_note();
+}
+
+Status Follower::take(const FollowNews& news) {
+  SEALIFT_TRY_STATUS(replica_.check_halted());
+  SEALIFT_TRY_STATUS(check_clock(news));
+  ledger::Chain& chain = replica_.chain();
+  for (const Step& step : news.steps) {
+    if (step.block) {
+      SEALIFT_TRY_STATUS(replica_.keep_change_note());
+      const bool live = announced_ && step.block->header.height > *announced_;
+      const auto arrival = live ? ledger::Chain::Arrival::kLive : ledger::Chain::Arrival::kCatchUp;
+      if (auto accepted = chain.accept_block(*step.block, arrival); !accepted) {
+        return std::unexpected(replica_.halt_on_fork(accepted.error()));
+      }
+    } else {
+      SEALIFT_TRY_STATUS(take_note(step.note, &step == &news.steps.back()));
+    }
+  }
+  announced_ = std::max(news.tip, announced_.value_or(0));
+  for (const Ask& ask : news.asks) {
+    asks_seen_ = std::max(asks_seen_, ask.ask);
+    answers_.push_back({ask.ask, replica_.answer(ask.nonce)});
+  }
+  if (news.removed_height != 0) return take_removal(news);
+  return {};
+}
+
+Status Follower::take_removal(const FollowNews& news) {
+  if (!replica_.removed()) return {};  // not there yet: the rest comes with the next news
+  ledger::Chain& chain = replica_.chain();
+  if (!removal_) {
+    const std::uint64_t height = SEALIFT_TRY(replica_.removed_height(replica_.self()));
+    ExpulsionProof proof;
+    proof.height = height;
+    proof.block = ledger::encode_block(SEALIFT_TRY(chain.block(height)));
+    if (auto note = SEALIFT_TRY(replica_.desk().note(height))) proof.checkpoint = std::move(*note);
+    removal_ = std::move(proof);
+    log_warning("domain.removed", {{"host", replica_.self().text()}, {"height", height}});
+  }
+  removal_->new_owners = new_owners(news.recoveries, *chain.final_state(), replica_.self());
+  owners_seen_ = news.recoveries.size();
+  return {};
+}
+
+std::vector<ExpulsionProof::NewOwner> new_owners(const std::vector<Bytes>& recoveries,
+                                                 const ledger::State& state, const ledger::HostName& lost) {
+  std::vector<ExpulsionProof::NewOwner> owners;
+  for (const Bytes& envelope : recoveries) {
+    auto record = ledger::parse_record(envelope);
+    if (!record || record->domain != state.domain()) continue;
+    const auto* body = std::get_if<ledger::VmRecover>(&record->body);
+    if (body == nullptr || body->lost != lost) continue;
+    const ledger::VmRecover recover = *body;
+    const auto verified = ledger::verify_record(std::move(*record), state);
+    if (!verified || verified->signers().size() < ledger::approvals_needed(state, lost)) continue;
+    owners.push_back({recover.vm, recover.owner, recover.epoch, 0});
+  }
+  return owners;
+}
+
+}  // namespace sealift::domain

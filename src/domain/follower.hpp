@@ -1,0 +1,45 @@
+#pragma once
+
+// Follower: what a follower does with the server's news, and what it says next. No sockets, no threads: the
+// loop around it (follow_loop.hpp) carries request() there and the news back to take().
+//
+// A block that the server made while we were connected must have a time within the policy's skew of our
+// clock; of older ones, which we catch up with, only one from the future is refused.
+
+#include "domain/replica.hpp"
+
+namespace sealift::domain {
+
+class Follower {
+ public:
+  explicit Follower(Replica& replica) : replica_(replica) {}
+
+  // A new connection: nothing is known of what the server had before.
+  void begin_session();
+  FollowRequest request();
+  // Everything that it returns is durable. kCorrupt: the server contradicts itself or us, the replica has
+  // halted if there is proof. kRefused: clocks apart, or a time out of skew. kUnsupported: newer rules.
+  Status take(const FollowNews& news);
+  // Set by take() once this host is a member no longer.
+  const std::optional<ExpulsionProof>& removal() const { return removal_; }
+  bool clocks_apart() const { return clocks_apart_; }
+
+ private:
+  Status check_clock(const FollowNews& news);
+  Status take_note(const std::string& note, bool newest);
+  Status take_removal(const FollowNews& news);
+
+  Replica& replica_;
+  std::optional<std::uint64_t> announced_;  // the server's tip when it last spoke in this session
+  std::uint64_t asks_seen_ = 0;
+  std::vector<AskAnswer> answers_;
+  std::uint64_t owners_seen_ = 0;
+  bool clocks_apart_ = false;
+  std::optional<ExpulsionProof> removal_;
+};
+
+// Recoveries of this host's VMs, each approved by enough of the members that it knew last.
+std::vector<ExpulsionProof::NewOwner> new_owners(const std::vector<Bytes>& recoveries,
+                                                 const ledger::State& state, const ledger::HostName& lost);
+
+}  // namespace sealift::domain

@@ -1,0 +1,139 @@
+// Node as a ledger::Ledger.
+#include <algorithm>
+
+#include "domain/answer.hpp"
+#include "domain/node_impl.hpp"
+
+namespace sealift::domain {
+namespace {
+
+constexpr Milliseconds kSlice{300};         // how soon a replaced core lets a waiter go
+constexpr Milliseconds kCallMargin{2'000};  // for the way there and back, beyond what the server may wait
+constexpr Milliseconds kLongest{static_cast<std::int64_t>(kWaitMsMax)};
+
+Milliseconds left(const Deadline& deadline) {
+  if (!deadline.at()) return kLongest;
+  const auto span =
+      std::chrono::duration_cast<Milliseconds>(*deadline.at() - std::chrono::steady_clock::now());
+  return std::clamp(span, Milliseconds{0}, kLongest);
+}
+
+Deadline slice(const Deadline& deadline) {
+  const SteadyTime end = std::chrono::steady_clock::now() + kSlice;
+  return Deadline(deadline.at() ? std::min(*deadline.at(), end) : end);
+}
+
+// Waits for as long as the core lives; the chain wakes us by itself, the slices only notice its end.
+template <class T, class Wait>
+Result<T> wait_in_slices(Core& core, Deadline deadline, Wait wait) {
+  for (;;) {
+    Result<T> result = wait(slice(deadline));
+    if (result || result.error().code != Code::kTimeout) return result;
+    if (core.stopped())
+      return fail(Code::kUnavailable, "the ledger was closed here while waiting; nothing is known");
+    SEALIFT_TRY_STATUS(core.check_active());
+    if (deadline.passed()) {
+      const std::string reason = core.waiting_for();
+      return fail(Code::kTimeout, "not final in time, the outcome is unknown{}{}", reason.empty() ? "" : ": ",
+                  reason);
+    }
+  }
+}
+
+}  // namespace
+
+Result<ledger::RecordId> Node::submit(ByteView envelope, Deadline deadline, const Stop& stop) {
+  const auto core = SEALIFT_TRY(impl_->core());
+  SEALIFT_TRY_STATUS(core->check_active());
+  const ledger::Record record = SEALIFT_TRY(ledger::parse_record(envelope));
+  const auto known = SEALIFT_TRY(core->chain().status(record.id));
+  if (known.kind == ledger::RecordStatus::Kind::kFinal) return record.id;
+  if (core->serving()) {
+    SEALIFT_TRY(core->server().submit(envelope, deadline, stop));
+    return record.id;
+  }
+  const Milliseconds wait = left(deadline);
+  const SubmitRequest request{{envelope.begin(), envelope.end()}, static_cast<std::uint64_t>(wait.count())};
+  SEALIFT_TRY(core->follow().call("ledger.submit", to_json(request), Deadline::in(wait + kCallMargin), stop));
+  return record.id;
+}
+
+Result<ledger::RecordStatus> Node::status(const ledger::RecordId& id) {
+  const auto core = SEALIFT_TRY(impl_->core());
+  ledger::RecordStatus status = SEALIFT_TRY(core->chain().status(id));
+  const bool unknown = status.kind == ledger::RecordStatus::Kind::kUnknown;
+  if (unknown && core->serving() && core->server().queued(id))
+    status.kind = ledger::RecordStatus::Kind::kPending;
+  return status;
+}
+
+Result<ledger::RecordStatus> Node::wait(const ledger::RecordId& id, Deadline deadline, const Stop& stop) {
+  const auto core = SEALIFT_TRY(impl_->core());
+  return wait_in_slices<ledger::RecordStatus>(
+      *core, deadline, [&](Deadline end) { return core->chain().wait(id, end, stop); });
+}
+
+std::shared_ptr<const ledger::State> Node::final_state() {
+  if (const auto core = impl_->core()) return (*core)->chain().final_state();
+  return impl_->slot.lock()->last_state;
+}
+
+std::uint64_t Node::final_height() {
+  if (const auto core = impl_->core()) return (*core)->chain().final_height();
+  return impl_->slot.lock()->last_height;
+}
+
+Result<std::uint64_t> Node::wait_beyond(std::uint64_t height, Deadline deadline, const Stop& stop) {
+  const auto core = SEALIFT_TRY(impl_->core());
+  return wait_in_slices<std::uint64_t>(
+      *core, deadline, [&](Deadline end) { return core->chain().wait_beyond(height, end, stop); });
+}
+
+Result<ledger::QuorumAnswer> Node::ask_quorum(ByteView nonce, Deadline deadline, const Stop& stop) {
+  const auto core = SEALIFT_TRY(impl_->core());
+  SEALIFT_TRY_STATUS(core->check_active());
+  const Replica& replica = core->replica();
+  ledger::Chain& chain = core->chain();
+  std::vector<Bytes> answers;
+  const Bytes own = replica.answer(nonce);
+  if (core->serving()) {
+    answers = SEALIFT_TRY(core->server().ask(nonce, own, deadline, stop));
+  } else {
+    const Milliseconds wait = left(deadline);
+    const AskRequest request{{nonce.begin(), nonce.end()}, own, static_cast<std::uint64_t>(wait.count())};
+    const Json result = SEALIFT_TRY(core->follow().call("ledger.ask", to_json(request), deadline, stop));
+    answers = SEALIFT_TRY(parse_ask_result(result)).answers;
+    answers.push_back(own);
+  }
+  // Counted by the set that counts once everything they have cosigned is final here.
+  ledger::MemberSet set = chain.final_state()->member_set();
+  for (;;) {
+    const std::vector<Answer> good = verified_answers(answers, set, replica.domain(), nonce);
+    if (good.size() < set.quorum()) {
+      return fail(Code::kUnavailable, "{} of {} members answered, {} are needed", good.size(),
+                  set.members.size(), set.quorum());
+    }
+    ledger::QuorumAnswer answer;
+    for (const Answer& one : good) {
+      answer.height = std::max(answer.height, one.height);
+      answer.term = std::max(answer.term, one.term);
+      answer.answered.push_back(one.member);
+    }
+    if (answer.height > chain.final_height()) {
+      SEALIFT_TRY(wait_beyond(answer.height - 1, deadline, stop));
+    }
+    const ledger::MemberSet now = chain.final_state()->member_set();
+    if (now == set) return answer;
+    set = now;
+  }
+}
+
+Result<Bytes> Node::receipt(const ledger::MoveId& move) {
+  return SEALIFT_TRY(impl_->core())->chain().receipt(move);
+}
+
+Result<std::vector<ledger::LogEntry>> Node::log(std::uint64_t from_height, std::size_t count_max) {
+  return SEALIFT_TRY(impl_->core())->chain().log(from_height, count_max);
+}
+
+}  // namespace sealift::domain
