@@ -7,7 +7,7 @@
 //     text purpose                     "ledger", "move", "join", …; 1 to 32 of [a-z0-9-]; same in WELCOME
 //     text host name                   the sender's, 1 to 63 of [a-z0-9-]
 //     text domain id                   up to 64 printable characters; empty: none, or not told
-//   type 3 REFUSED  listener to dialler: u8 code (base/result.hpp's order), text message up to 1024
+//   type 3 REFUSED  listener to dialler: an error (error_wire.hpp)
 //
 // text = u32 length and bytes. Nothing may follow. Both sides take the highest version that both speak.
 
@@ -31,8 +31,6 @@ struct Hello {
 
 Bytes encode_hello(const Hello& hello);
 Result<Hello> decode_hello(ByteView body);  // kInvalid
-Bytes encode_refusal(const Error& error);
-Result<Error> decode_refusal(ByteView body);
 
 // The version to speak. kUnsupported names both sides' versions and which side is to be upgraded.
 Result<std::uint8_t> common_version(const Hello& ours, const Hello& theirs);

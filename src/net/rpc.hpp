@@ -25,7 +25,7 @@ enum class RpcType : std::uint16_t { kRequest = 1, kResult = 2, kError = 3 };
 
 class RpcClient {
  public:
-  // Nothing is dialled before the first call. identity must outlive the client.
+  // Nothing is dialled before the first call.
   RpcClient(DialOptions options, const crypto::Identity& identity, std::size_t connections_max = 4);
   ~RpcClient();
 

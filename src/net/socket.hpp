@@ -5,8 +5,7 @@
 
 #include <sys/types.h>
 
-#include <memory>
-#include <optional>
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -19,8 +18,8 @@ namespace sealift::net {
 class SocketStream : public Stream {
  public:
   explicit SocketStream(UniqueFd fd) : fd_(std::move(fd)) {}
-  SocketStream(SocketStream&&) noexcept = default;
-  SocketStream& operator=(SocketStream&&) noexcept = default;
+  SocketStream(SocketStream&& other) noexcept;
+  SocketStream& operator=(SocketStream&& other) noexcept;
 
   Result<std::size_t> read_some(MutableByteView out, Deadline deadline, const Stop& stop) override;
   Status write_all(ByteView bytes, Deadline deadline, const Stop& stop) override;
@@ -33,10 +32,14 @@ class SocketStream : public Stream {
   bool idle_and_open() const;
   // Asks for kernel buffers of that size (SO_SNDBUF, SO_RCVBUF; beyond the system's limit where privileged).
   void set_buffers(int send_bytes, int receive_bytes);
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
   int fd() const { return fd_.get(); }
 
  private:
+  Result<std::size_t> receive(MutableByteView out, int flags, Deadline deadline, const Stop& stop);
+
   UniqueFd fd_;
+  std::atomic<bool> closed_{false};  // by close(): what recv(2) then calls an end is none
 };
 
 class TcpStream final : public SocketStream {

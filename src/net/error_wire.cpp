@@ -1,0 +1,42 @@
+#include "net/error_wire.hpp"
+
+#include <array>
+
+namespace sealift::net {
+
+namespace {
+constexpr std::size_t kCodeBytesMax = 32;
+constexpr std::size_t kMessageBytesMax = 1024;
+constexpr std::array kCodes{
+    Code::kInvalid,     Code::kNotFound, Code::kConflict, Code::kRefused,   Code::kUnauthorized,
+    Code::kCorrupt,     Code::kExhausted, Code::kUnavailable, Code::kTimeout, Code::kClosed,
+    Code::kCancelled,   Code::kUnsupported, Code::kIo,    Code::kInternal,
+};
+}  // namespace
+
+Code code_from_text(std::string_view text) {
+  for (const Code code : kCodes) {
+    if (to_string(code) == text) return code;
+  }
+  return Code::kRefused;
+}
+
+Bytes encode_error(const Error& error) {
+  return Encoder()
+      .text(to_string(error.code))
+      .text(std::string_view(error.message).substr(0, kMessageBytesMax))
+      .take();
+}
+
+Result<Error> decode_error(ByteView body) {
+  Decoder in(body);
+  const std::string code = SEALIFT_TRY(in.text(kCodeBytesMax));
+  std::string message = SEALIFT_TRY(in.text(kMessageBytesMax));
+  SEALIFT_TRY_STATUS(in.finish());
+  for (char& c : message) {  // it goes to a terminal or a log
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return Error{code_from_text(code), std::move(message)};
+}
+
+}  // namespace sealift::net

@@ -1,0 +1,168 @@
+#include "net/rpc.hpp"
+
+#include <list>
+
+#include "base/guarded.hpp"
+#include "net/error_wire.hpp"
+
+namespace sealift::net {
+
+namespace {
+
+Json error_json(const Error& error) {
+  return {{"code", to_string(error.code)}, {"message", error.message}};
+}
+
+Status send_body(Stream& stream, RpcType type, const Json& body, Deadline deadline, const Stop& stop) {
+  const std::string text = json::dump(body);
+  if (text.size() > kRpcBodyBytesMax)
+    return fail(Code::kInvalid, "a message of {} bytes is over the limit", text.size());
+  return send_frame(stream, FrameClass::kRpc, static_cast<std::uint16_t>(type), as_bytes(text), deadline,
+                    stop);
+}
+
+// The answer to request `id`, or the other side's error.
+Result<Json> decode_answer(const Frame& frame, std::uint64_t id) {
+  if (frame.frame_class != FrameClass::kRpc) return fail(Code::kInvalid, "not an answer");
+  const Json body = SEALIFT_TRY(json::parse(as_text(frame.body), kRpcBodyBytesMax));
+  if (SEALIFT_TRY(json::number(body, "id")) != id)
+    return fail(Code::kInvalid, "an answer to another request");
+  if (frame.type == static_cast<std::uint16_t>(RpcType::kResult)) {
+    if (!json::has(body, "result")) return fail(Code::kInvalid, "an answer without a result");
+    return body.at("result");
+  }
+  if (frame.type != static_cast<std::uint16_t>(RpcType::kError)) return fail(Code::kInvalid, "not an answer");
+  const Json error = SEALIFT_TRY(json::object(body, "error"));
+  return std::unexpected(Error{code_from_text(SEALIFT_TRY(json::text(error, "code"))),
+                               SEALIFT_TRY(json::text(error, "message"))});
+}
+
+}  // namespace
+
+struct RpcClient::Impl {
+  struct Line {
+    TlsStream stream;
+    std::uint64_t next_id = 1;
+  };
+  struct State {
+    std::list<Line> idle;
+    std::size_t open = 0;  // idle ones and those in use
+  };
+  DialOptions options;
+  crypto::Identity identity;
+  std::size_t connections_max;
+  Guarded<State> state;
+
+  Result<Line> take(Deadline deadline, const Stop& stop);
+  void put_back(Line line);
+  void drop();
+};
+
+// An idle connection that is still whole, or a new one; waits when all are in use.
+Result<RpcClient::Impl::Line> RpcClient::Impl::take(Deadline deadline, const Stop& stop) {
+  constexpr Milliseconds kLook{20};
+  while (true) {
+    {
+      auto locked = state.lock();
+      locked.wait_until(std::chrono::steady_clock::now() + kLook,
+                        [&](const State& s) { return !s.idle.empty() || s.open < connections_max; });
+      while (!locked->idle.empty()) {
+        Line line = std::move(locked->idle.front());
+        locked->idle.pop_front();
+        if (line.stream.idle_and_open()) return line;
+        --locked->open;
+      }
+      if (locked->open < connections_max) {
+        ++locked->open;
+        break;
+      }
+    }
+    if (stop.stopped()) return fail(Code::kCancelled, "stopped");
+    if (deadline.passed())
+      return fail(Code::kTimeout, "all connections to {} are busy", options.hello.host_name);
+  }
+  auto dialled = dial_peer(options, identity, deadline, stop);
+  if (!dialled) {
+    drop();
+    return std::unexpected(dialled.error());
+  }
+  return Line{.stream = std::move(dialled->stream)};
+}
+
+void RpcClient::Impl::put_back(Line line) {
+  state.lock()->idle.push_back(std::move(line));
+  state.notify_all();
+}
+
+void RpcClient::Impl::drop() {
+  --state.lock()->open;
+  state.notify_all();
+}
+
+RpcClient::RpcClient(DialOptions options, const crypto::Identity& identity, std::size_t connections_max)
+    : impl_(new Impl{.options = std::move(options),
+                     .identity = identity.clone(),
+                     .connections_max = connections_max,
+                     .state = {}}) {}
+
+RpcClient::~RpcClient() = default;
+
+const DialOptions& RpcClient::options() const {
+  return impl_->options;
+}
+
+Result<Json> RpcClient::call(std::string_view method, const Json& params, Deadline deadline,
+                             const Stop& stop) {
+  Impl::Line line = SEALIFT_TRY(impl_->take(deadline, stop));
+  const std::uint64_t id = line.next_id++;
+  const Json body = {{"id", id}, {"method", method}, {"params", params}};
+  Status sent = send_body(line.stream, RpcType::kRequest, body, deadline, stop);
+  if (!sent) {
+    impl_->drop();
+    return std::unexpected(sent.error());
+  }
+  const auto frame = receive_frame(line.stream, kRpcBodyBytesMax, deadline, stop);
+  if (!frame) {
+    impl_->drop();
+    Error error = frame.error();
+    if (error.code == Code::kClosed) error.code = Code::kUnavailable;  // no answer: the outcome is unknown
+    return because(std::move(error), method);
+  }
+  auto answer = decode_answer(*frame, id);
+  impl_->put_back(std::move(line));
+  return answer;
+}
+
+void RpcService::method(std::string name, Method method) {
+  methods_[std::move(name)] = std::move(method);
+}
+
+void RpcService::serve(PeerConnection connection, const Stop& stop, Milliseconds idle_max) const {
+  while (true) {
+    const auto frame = receive_frame(connection.stream, kRpcBodyBytesMax, Deadline::in(idle_max), stop);
+    if (!frame || frame->frame_class != FrameClass::kRpc ||
+        frame->type != static_cast<std::uint16_t>(RpcType::kRequest)) {
+      return;
+    }
+    const auto body = json::parse(as_text(frame->body), kRpcBodyBytesMax);
+    if (!body) return;
+    const auto id = json::number(*body, "id");
+    const auto name = json::text(*body, "method");
+    if (!id || !name) return;
+    const auto found = methods_.find(*name);
+    const Json params = json::has(*body, "params") ? body->at("params") : Json::object();
+    const Result<Json> answer = found == methods_.end()
+                                    ? Result<Json>(fail(Code::kUnsupported, "no method '{}' here", *name))
+                                    : found->second(connection.key, params, stop);
+    const Json reply = answer ? Json{{"id", *id}, {"result", *answer}}
+                              : Json{{"id", *id}, {"error", error_json(answer.error())}};
+    const RpcType type = answer ? RpcType::kResult : RpcType::kError;
+    if (!send_body(connection.stream, type, reply, Deadline::in(idle_max), stop)) return;
+  }
+}
+
+PeerServer::Handler RpcService::handler() const {
+  return [this](PeerConnection connection, const Stop& stop) { serve(std::move(connection), stop); };
+}
+
+}  // namespace sealift::net
