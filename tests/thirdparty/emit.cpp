@@ -4,7 +4,8 @@
 // facts.json: {"logs": [log…], "envelopes": [envelope…]}, bytes in base64
 //   log       {"name", "note": file, "origin", "log_key", "witnesses": [key], "strangers": [key],
 //              "times": {witness: seconds}, "size", "root", "records": [{"index", "data", "path": []}],
-//              "histories": [{"size", "root", "path": []}]}
+//              "histories": [{"size", "root", "path": []}],
+//              "receipt": file or ""}
 //   envelope  {"file", "type", "keys": [{"keyid", "public": hex}], "stranger": the same}
 
 #include <cstdio>
@@ -130,7 +131,8 @@ Status Emitter::add(const Log& log) {
                 {"size", leaves.size()},
                 {"root", base64(crypto::merkle_root(leaves).view())},
                 {"records", Json::array()},
-                {"histories", Json::array()}};
+                {"histories", Json::array()},
+                {"receipt", log.receipt_file}};
   for (const auto& [witness, seconds] : log.witnesses) {
     entry["witnesses"].push_back(crypto::note_verifier_key(witness, crypto::NoteKeyType::kCosignature));
     entry["times"][witness.name] = seconds;
@@ -148,7 +150,7 @@ Status Emitter::add(const Log& log) {
          {"path", base64_list(SEALIFT_TRY(crypto::consistency_proof(leaves, past)))}});
   }
   facts_["logs"].push_back(std::move(entry));
-  return file::write_atomic(directory_ / (log.name + ".checkpoint"), log.note, 0644);
+  return write(log.name + ".checkpoint", as_bytes(log.note));
 }
 
 Status Emitter::add(const std::string& name, ByteView envelope, const std::vector<crypto::PublicKey>& keys) {
@@ -161,11 +163,15 @@ Status Emitter::add(const std::string& name, ByteView envelope, const std::vecto
                 {"stranger", key_entry(crypto::Identity::generate().public_key())}};
   for (const crypto::PublicKey& key : keys) entry["keys"].push_back(key_entry(key));
   facts_["envelopes"].push_back(std::move(entry));
-  return file::write_atomic(directory_ / (name + ".envelope"), envelope, 0644);
+  return write(name + ".envelope", envelope);
+}
+
+Status Emitter::write(const std::string& file_name, ByteView content) {
+  return file::write_atomic(directory_ / file_name, content, 0644);
 }
 
 Status Emitter::finish() {
-  return file::write_atomic(directory_ / "facts.json", json::dump_pretty(facts_), 0644);
+  return write("facts.json", as_bytes(json::dump_pretty(facts_)));
 }
 
 }  // namespace sealift::thirdparty

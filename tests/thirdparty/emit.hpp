@@ -21,6 +21,7 @@ struct Log {
   crypto::NamedKey server;
   std::vector<std::pair<crypto::NamedKey, std::uint64_t>> witnesses;  // with the time that each cosigned
   std::vector<Bytes> records;
+  std::string receipt_file = {};  // of a move in this log
 };
 
 class Emitter {
@@ -28,6 +29,7 @@ class Emitter {
   explicit Emitter(file::Path directory) : directory_(std::move(directory)) {}
   Status add(const Log& log);
   Status add(const std::string& name, ByteView envelope, const std::vector<crypto::PublicKey>& keys);
+  Status write(const std::string& file_name, ByteView content);
   Status finish();
 
  private:
@@ -35,6 +37,6 @@ class Emitter {
   Json facts_ = {{"logs", Json::array()}, {"envelopes", Json::array()}};
 };
 
-Status write_ledger(Emitter& out);  // a chain of blocks with real records
+Status write_ledger(Emitter& out);  // a move in a domain of two, and its receipt
 
 }  // namespace sealift::thirdparty

@@ -42,6 +42,7 @@ type logFacts struct {
 	Root      []byte           `json:"root"`
 	Records   []record         `json:"records"`
 	Histories []history        `json:"histories"`
+	Receipt   string           `json:"receipt"`
 }
 
 func hashOf(b []byte) (h tlog.Hash) {
@@ -149,7 +150,17 @@ func checkLog(directory string, f logFacts) error {
 	if checkNote(f, altered) == nil {
 		return errors.New("an altered checkpoint passes")
 	}
-	return checkProofs(f)
+	if err := checkProofs(f); err != nil {
+		return err
+	}
+	if f.Receipt == "" {
+		return nil
+	}
+	receipt, err := os.ReadFile(filepath.Join(directory, f.Receipt))
+	if err != nil {
+		return err
+	}
+	return checkReceipt(f, receipt)
 }
 
 // sign writes go.checkpoint and go.key: the first log's checkpoint, signed and cosigned here.
