@@ -27,8 +27,8 @@ type item struct {
 	Path     []string `json:"path"`
 }
 
-// checkReceipt: the commit record is in its block, and the block is in the log, by the tlog-proof that the receipt
-// carries for standard tools.
+// checkReceipt: the commit record is in its block, and the block is in the log, by the tlog-proof that the
+// receipt carries for standard tools.
 func checkReceipt(f logFacts, raw []byte) error {
 	var receipt struct {
 		Records   map[string]item `json:"records"`
@@ -50,7 +50,8 @@ func checkReceipt(f logFacts, raw []byte) error {
 		path = append(path, hashOf(b))
 	}
 	root := hashOf(commit.Block[recordsRoot : recordsRoot+tlog.HashSize])
-	if err := tlog.CheckRecord(path, commit.Count, root, commit.Index, tlog.RecordHash(commit.Envelope)); err != nil {
+	leaf := tlog.RecordHash(commit.Envelope)
+	if err := tlog.CheckRecord(path, commit.Count, root, commit.Index, leaf); err != nil {
 		return fmt.Errorf("receipt: record in block: %w", err)
 	}
 	if err := checkTlogProof(f, receipt.TlogProof, commit.Block); err != nil {

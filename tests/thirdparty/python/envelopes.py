@@ -1,5 +1,5 @@
-"""Reads the DSSE envelopes of thirdparty_emit with securesystemslib and their statements with in-toto's own bindings;
-then signs one the other way round, for `thirdparty_emit check`."""
+"""Reads the DSSE envelopes of thirdparty_emit with securesystemslib and their statements with in-toto's own
+bindings; then signs one the other way round, for `thirdparty_emit check`."""
 
 import copy
 import hashlib
@@ -46,7 +46,8 @@ def check(directory, facts):
 
     statement = Statement.copy_from_pb(json_format.Parse(envelope.payload, statement_pb2.Statement()))
     statement.validate()
-    print(f"securesystemslib reads {facts['file']}: {len(accepted)} signatures; in-toto: {statement.pb.predicate_type}")
+    kind = statement.pb.predicate_type
+    print(f"securesystemslib reads {facts['file']}: {len(accepted)} signatures; in-toto: {kind}")
 
 
 def sign(directory):
