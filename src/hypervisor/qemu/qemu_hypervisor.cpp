@@ -118,6 +118,8 @@ Result<std::unique_ptr<Machine>> QemuHypervisor::start(const VmDefinition& defin
   }
   const file::Path log_file = placement.log_directory / "qemu.log";
   const std::uint64_t log_begin = size_or_zero(log_file);
+  std::vector<std::pair<int, int>> fds = inherited.all();
+  if (placement.lock >= 0) fds.emplace_back(placement.lock, placement.lock);
   const ProcessName process = SEALIFT_TRY(
       process::spawn({.argv = make_command_line(definition, placement, mode, inherited.numbers(), launch),
                       .output = log_file,
