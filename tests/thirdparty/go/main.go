@@ -1,6 +1,6 @@
 // Reads what thirdparty_emit wrote with the Go checksum database's own code (note, tlog) and the
-// transparency-dev witness formats: every signature, cosignature and proof must hold, and none after the smallest change.
-// Then signs one checkpoint the other way round, for thirdparty_emit check.
+// transparency-dev witness formats: every signature, cosignature and proof must hold, and none after the
+// smallest change. Then signs one checkpoint the other way round, for thirdparty_emit check.
 package main
 
 import (
