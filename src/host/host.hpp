@@ -82,8 +82,9 @@ class Host {
   Status purge(const std::string& entry_id);  // kNotFound
   std::size_t purge_expired();                // by the clock; how many
 
+  struct Impl;  // impl.hpp, for this module's files alone
+
  private:
-  struct Impl;
   explicit Host(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

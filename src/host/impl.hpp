@@ -1,0 +1,97 @@
+#pragma once
+
+// Host's inside, shared by its .cpp files: host.cpp (finding, watching), life.cpp (start, stop), create.cpp,
+// rest.cpp (at rest), incoming.cpp, quarantine.cpp.
+
+#include <functional>
+#include <map>
+#include <thread>
+
+#include "base/guarded.hpp"
+#include "host/host.hpp"
+#include "host/inventory.hpp"
+#include "hypervisor/qemu/machine.hpp"
+
+namespace sealift::host {
+
+// A place in memory: its row and what is not durable.
+struct Place {
+  PlaceRow row;
+  std::shared_ptr<hypervisor::Machine> machine;
+  std::string held_by;  // move
+  std::string busy;     // what goes on ("starting"); empty: nothing
+  VmState busy_state = VmState::kOff;
+  std::uint32_t progress_percent = 0;
+};
+
+struct Host::Impl {
+  HostOptions options;
+  std::optional<std::pair<uid_t, gid_t>> guest;
+  std::unique_ptr<Inventory> inventory;
+  Guarded<std::map<std::string, Place>> places;  // by key
+  StopSource stopping;
+  std::jthread watcher;
+
+  // host.cpp
+  Status make_directories();
+  Status find_processes();
+  void find_process(const std::string& key);
+  void watch(const Stop& stop);
+  void watch_once();
+  file::Path directory_of(const std::string& key) const;
+  file::Path run_directory_of(const std::string& key) const;
+  Result<hypervisor::Placement> placement_of(const PlaceRow& row) const;
+  VmView view_of(const Place& place) const;
+  Result<std::string> key_of(const std::string& name_or_id);   // of a VM; kNotFound
+  Result<std::string> key_of_vm(const ledger::VmId& vm);       // kNotFound
+  Result<std::string> key_of_move(const std::string& move);    // adopted or not; kNotFound
+  Result<UniqueFd> lock_place(const std::string& key) const;   // kConflict names the process
+  void note(const std::string& key, const std::string& text);  // journaled
+
+  // While one lives, nobody else works on the place.
+  class Busy {
+   public:
+    Busy(Impl* impl, std::string key) : impl_(impl), key_(std::move(key)) {}
+    Busy(Busy&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)), key_(std::move(other.key_)) {}
+    Busy& operator=(Busy&&) = delete;
+    ~Busy();
+
+   private:
+    Impl* impl_;
+    std::string key_;
+  };
+  enum class Holder { kNobody, kAnybody };  // who may hold it
+  Result<Busy> begin(const std::string& key, const std::string& what, VmState state, Holder holder);
+  PlaceRow row_of(const std::string& key);
+  std::shared_ptr<hypervisor::Machine> machine_of(const std::string& key);
+
+  // life.cpp
+  Result<std::shared_ptr<hypervisor::Machine>> launch(const std::string& key, hypervisor::StartMode mode,
+                                                      Deadline deadline);
+  Result<std::string> start(const std::string& key, const StartOptions& options, Deadline deadline,
+                            const Stop& stop);
+  Status prove(const PlaceRow& row, const StartOptions& options, Deadline deadline, const Stop& stop);
+  Status stop(const std::string& key, Deadline deadline, const Stop& stop);
+  // The process has ended: forgotten durably, disks at rest recorded. The caller is Busy.
+  void after_exit(const std::string& key, const Stop& stop);
+
+  // rest.cpp
+  Result<crypto::Digest> disks_root(const PlaceRow& row, bool keep_tables, const Stop& stop);
+  Result<std::string> describe_difference(const PlaceRow& row, const Stop& stop);
+  // The rest root that the disks match, none without one; kCorrupt: they differ.
+  Result<std::optional<crypto::Digest>> check_rest(const PlaceRow& row, const StartOptions& options,
+                                                   const Stop& stop);
+  void record_rest(const std::string& key, const Stop& stop);
+
+  // create.cpp
+  Status make_place(PlaceRow* row, const hypervisor::VmSources& sources, Deadline deadline, const Stop& stop);
+  void erase_files(const PlaceRow& row);
+  file::Path pool_directory(const std::string& pool, const std::string& key) const;
+  Status make_pool_directory(const std::string& pool, const std::string& key) const;
+
+  // quarantine.cpp
+  Status to_quarantine(const std::string& key, const std::string& entry, const std::string& why);
+  Status finish_renames(const QuarantineRow& row);
+};
+
+}  // namespace sealift::host

@@ -1,0 +1,139 @@
+// Disks at rest: their root recorded when a VM has powered off, checked before it starts.
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "host/impl.hpp"
+#include "image/hash_disk.hpp"
+#include "image/qemu_nbd.hpp"
+#include "image/raw_file.hpp"
+#include "ledger/seal.hpp"
+
+namespace sealift::host {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kLeavesNamedMax = 8;
+
+// A disk at rest as a block source: raw files directly, every other format through qemu-nbd.
+struct OpenDisk {
+  std::unique_ptr<image::QemuNbd> server;  // ended after the source
+  std::unique_ptr<image::BlockSource> source;
+};
+
+Result<OpenDisk> open_disk(const Host::Impl& impl, const PlaceRow& row, std::size_t index, const Stop& stop) {
+  OpenDisk out;
+  if (row.definition.disks[index].format == hypervisor::DiskFormat::kRaw) {
+    out.source = SEALIFT_TRY(image::RawFile::open(row.disks[index], image::Access::kReadOnly));
+    return out;
+  }
+  const file::Path run = impl.run_directory_of(row.key);
+  SEALIFT_TRY_STATUS(file::make_private_directory(run));
+  SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(run, impl.guest));
+  SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(row.disks[index], impl.guest));
+  out.server =
+      SEALIFT_TRY(image::QemuNbd::start({.image = row.disks[index],
+                                         .format = std::string(to_string(row.definition.disks[index].format)),
+                                         .access = image::Access::kReadOnly,
+                                         .socket = run / "rest",
+                                         .log = impl.directory_of(row.key) / "rest.log",
+                                         .connections = 4,
+                                         .drop_to = impl.guest},
+                                        Deadline::in(30s), stop));
+  out.source = SEALIFT_TRY(
+      image::NbdDisk::open(out.server->connection(), image::Access::kReadOnly, Deadline::in(30s), stop));
+  return out;
+}
+
+file::Path table_path(const Host::Impl& impl, const PlaceRow& row, std::size_t index) {
+  return impl.directory_of(row.key) / (row.definition.disks[index].name + ".leaves");
+}
+
+}  // namespace
+
+Result<crypto::Digest> Host::Impl::disks_root(const PlaceRow& row, bool keep_tables, const Stop& stop) {
+  std::vector<ledger::SealPart> parts;
+  for (std::size_t i = 0; i < row.disks.size(); ++i) {
+    const std::uint64_t bytes = row.definition.disks[i].size_bytes;
+    OpenDisk disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
+    const file::Path path = table_path(*this, row, i);
+    if (keep_tables) SEALIFT_TRY_STATUS(file::remove_tree(path));
+    const auto table =
+        SEALIFT_TRY(keep_tables ? image::LeafTable::open(path, bytes) : image::LeafTable::temporary(bytes));
+    const auto progress = [&](std::uint64_t done, std::uint64_t all) {
+      auto locked = places.lock();
+      const auto found = locked->find(row.key);
+      if (found == locked->end() || all == 0) return;
+      found->second.progress_percent =
+          static_cast<std::uint32_t>((i * 100 + done * 100 / all) / row.disks.size());
+    };
+    const crypto::Digest root = SEALIFT_TRY(
+        image::hash_disk(*disk.source, *table, {.threads = 2, .stop = stop, .progress = progress}));
+    if (keep_tables) SEALIFT_TRY_STATUS(table->sync());
+    parts.push_back({"disk/" + row.definition.disks[i].name, "blake3-leaves-256k", bytes, root});
+  }
+  return ledger::disks_root(parts);
+}
+
+// Compares with the tables that were kept at the last rest, to say which leaves differ.
+Result<std::string> Host::Impl::describe_difference(const PlaceRow& row, const Stop& stop) {
+  std::string text;
+  for (std::size_t i = 0; i < row.disks.size(); ++i) {
+    const std::uint64_t bytes = row.definition.disks[i].size_bytes;
+    const auto kept = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i), bytes));
+    const auto now = SEALIFT_TRY(image::LeafTable::temporary(bytes));
+    OpenDisk disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
+    SEALIFT_TRY(image::hash_disk(*disk.source, *now, {.threads = 2, .stop = stop, .progress = {}}));
+    std::size_t differ = 0;
+    std::string leaves;
+    for (std::uint64_t leaf = 0; leaf < now->leaves(); ++leaf) {
+      if (kept->claimed(leaf) == now->digest(leaf)) continue;
+      if (++differ <= kLeavesNamedMax) leaves += fmt::format("{}{}", leaves.empty() ? "" : ", ", leaf);
+    }
+    if (differ == 0) continue;
+    if (differ > kLeavesNamedMax) leaves += ", …";
+    text += fmt::format("{}disk {}: {} leaves of 256 KiB differ ({})", text.empty() ? "" : "; ",
+                        row.definition.disks[i].name, differ, leaves);
+  }
+  return text;
+}
+
+Result<std::optional<crypto::Digest>> Host::Impl::check_rest(const PlaceRow& row,
+                                                             const StartOptions& start_options,
+                                                             const Stop& stop) {
+  const auto rest = options.records->rest_root(row.vm);
+  if (!rest) return std::optional<crypto::Digest>();
+  const UniqueFd lock = SEALIFT_TRY(lock_place(row.key));
+  places.lock()->at(row.key).busy_state = VmState::kHashing;
+  const crypto::Digest root = SEALIFT_TRY(disks_root(row, false, stop));
+  if (root == *rest) return std::optional(root);
+  if (!start_options.accept_changes.empty()) {
+    SEALIFT_TRY_STATUS(options.records->rested(row.vm, root, start_options.accept_changes));
+    return std::optional(root);
+  }
+  const auto difference = describe_difference(row, stop);
+  return fail(
+      Code::kCorrupt,
+      "VM {} was not started: its disks were altered or rolled back while it was off: {}. If that was on "
+      "purpose: start it with --accept-changes REASON, which is recorded",
+      row.definition.name,
+      difference && !difference->empty() ? *difference : "they do not have the recorded root");
+}
+
+void Host::Impl::record_rest(const std::string& key, const Stop& stop) {
+  const PlaceRow row = row_of(key);
+  if (row.definition.at_rest != hypervisor::AtRest::kSealed) return;
+  const auto rest = [&]() -> Status {
+    const UniqueFd lock = SEALIFT_TRY(lock_place(key));
+    places.lock()->at(key).busy_state = VmState::kHashing;
+    const crypto::Digest root = SEALIFT_TRY(disks_root(row, true, stop));
+    return options.records->rested(row.vm, root, "");
+  }();
+  if (rest) return;
+  note(key,
+       "at_rest: its disks' root was not recorded, the next start is unverified: " + rest.error().message);
+}
+
+}  // namespace sealift::host
