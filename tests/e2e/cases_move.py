@@ -1,0 +1,256 @@
+"""Moves that succeed, and moves that must not: cold and live, formats, firmware, tampering, aborts, cuts."""
+import json
+import pathlib
+import threading
+import time
+
+from harness import EXIT_REFUSED, note, wait_until
+
+DISK_STREAMS, MAIN_STREAM, FIRST_MULTIFD = range(1, 16), 32, 33
+
+
+def check_receipt(host, move, vm):
+    """The receipt stands on its own, and a changed one doesn't."""
+    receipt = pathlib.Path(move["report"]["receipt"])
+    facts = host.cli("verify", receipt)
+    assert vm in json.dumps(facts) or move["vm_id"] in json.dumps(facts), facts
+    words = host.text("verify", receipt, "--genesis", host.state / "genesis.json")
+    assert move["from"] in words and move["to"] in words, words
+    broken = host.lab.folder / "broken.receipt"
+    data = bytearray(receipt.read_bytes())
+    at = data.find(b"payload") + 40
+    data[at] = ord("A") if data[at] != ord("A") else ord("B")
+    broken.write_bytes(data)
+    host.fails("verify", broken)
+
+
+def check_left(host, vm, move):
+    """Nothing of the VM runs here any more; its disks are in quarantine."""
+    wait_until(f"{host.name} to let go of {vm}", lambda: not host.has_vm(vm) and not host.processes())
+    assert any(entry["vm"] == vm for entry in host.cli("quarantine", "list")["entries"])
+
+
+def check_nothing_arrived(host, vm):
+    """A refused move leaves nothing: no VM, no process, no files."""
+    wait_until(f"{host.name} to destroy what it holds",
+               lambda: not host.has_vm(vm) and not host.processes() and all(move["ended"] for move in host.cli("moves", "list")["moves"]))
+    left = [str(p) for place in ("vms", "moves", "pools/default") for p in (host.state / place).glob("*") if p.name != ".quarantine"]
+    assert left == [], left
+
+
+def migrate(source, target, vm, *options):
+    move = source.wait_ended(source.begin_move(vm, target, *options), "done")
+    wait_until(f"{target.name} to have {vm}", lambda: target.has_vm(vm))
+    return move
+
+
+def case_cold(lab):
+    """Powered off, one raw and one qcow2 disk: sparse, verified, receipt; and back again with the changes only."""
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", disks=[("raw", "256M"), ("qcow2", "256M")], settings="guest.mem=16 guest.disk=3000 guest.span=8")
+    guest = zurich.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 200)
+    before = guest.verify()
+    zurich.cli("vm", "stop", "web-01")
+    zurich.fails("migrate", "web-01", "--to", "bern", "--live", code=EXIT_REFUSED)
+
+    note("dry run, then there")
+    zurich.cli("migrate", "web-01", "--to", "bern", "--dry-run")
+    assert zurich.vm_state("web-01") == "off" and not bern.has_vm("web-01")
+    move = migrate(zurich, bern, "web-01", "--cold")
+    assert move["mode"] == "cold" and sum(disk["sent_bytes"] for disk in move["disks"]) < 64 << 20, move["disks"]
+    check_receipt(zurich, move, "web-01")
+    check_left(zurich, "web-01", move)
+    shown = bern.vm("web-01")
+    assert [disk["format"] for disk in shown["disks"]] == ["raw", "qcow2"] and shown["epoch"] == 1, shown
+    raw = pathlib.Path(shown["disks"][0]["path"])
+    assert raw.stat().st_size == 256 << 20 and raw.stat().st_blocks * 512 < 64 << 20, "the raw image is no longer sparse"
+    guest = bern.start_vm("web-01")
+    after = guest.verify()
+    assert all(int(b) >= int(a) for a, b in zip(before["sequence"].split(","), after["sequence"].split(","), strict=True))
+    bern.cli("vm", "stop", "web-01")
+
+    note("and back")
+    move = migrate(bern, zurich, "web-01")
+    check_left(bern, "web-01", move)
+    zurich.start_vm("web-01").verify()
+    kinds = [record["kind"] for record in zurich.cli("ledger", "log")["records"]]
+    assert sum("commit" in kind for kind in kinds) == 2, kinds
+    for host in (zurich, bern):
+        host.text("ledger", "verify")
+
+
+def live_there_and_back(lab, disks, firmware, settings, memory="160M"):
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", disks=disks, firmware=firmware, memory=memory, settings=settings)
+    guest = zurich.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 20)
+    boot, last = guest.status()["boot"], guest.verify()
+    for source, target in ((zurich, bern), (bern, zurich)):
+        note(f"{source.name} to {target.name}")
+        move = migrate(source, target, "web-01", "--live")
+        guest = target.guest()
+        guest.wait_ready()
+        now = guest.verify()
+        assert guest.status()["boot"] == boot, "the guest was booted anew"
+        assert int(now["counter"]) >= int(last["counter"]), (last, now)
+        assert move["report"]["pause_ms"] > 0, move
+        note(f"pause {move['report']['pause_ms']:.0f} ms of {move['report']['total_ms']} ms: {move['report']['pause_parts_ms']}")
+        check_receipt(source, move, "web-01")
+        check_left(source, "web-01", move)
+        last = guest.verify()
+    return zurich, bern
+
+
+def case_live(lab):
+    """Running, BIOS, one raw disk, there and back: every page and block, the same boot, a counter that goes on."""
+    live_there_and_back(lab, [("raw", "128M")], "bios", "guest.mem=48 guest.rate=10 guest.disk=500")
+
+
+def case_live_uefi_two_disks(lab):
+    """Running, UEFI, qcow2 and raw, there and back."""
+    live_there_and_back(lab, [("qcow2", "128M"), ("raw", "64M")], "uefi", "guest.mem=48 guest.rate=10 guest.disk=500", memory="256M")
+
+
+def case_live_fast_writer(lab):
+    """Running, while the guest rewrites memory and disk as fast as it can, with a limited link."""
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", settings="guest.mem=64 guest.rate=60 guest.disk=8000 guest.span=32")
+    guest = zurich.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 100)
+    boot = guest.status()["boot"]
+    move = migrate(zurich, bern, "web-01", "--live", "--max-downtime", "1000")
+    guest = bern.guest()
+    guest.wait_ready()
+    guest.verify()
+    assert guest.status()["boot"] == boot
+    note(f"pause {move['report']['pause_ms']:.0f} ms, rounds {[disk['round'] for disk in move['disks']]}")
+
+
+def tampered(lab, mode, streams):
+    zurich, bern = lab.pair(relayed=True)
+    zurich.create_vm("web-01", settings="guest.mem=48 guest.rate=5 guest.disk=2000")
+    guest = zurich.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 50)
+    boot = guest.status()["boot"]
+    if mode == "--cold":
+        zurich.cli("vm", "stop", "web-01")
+    for name, arguments in streams:
+        note(f"flip one bit: {name}")
+        # Whoever dials: the flipped record is one from the source.
+        bern.relay.tamper_once(direction="to_server", **arguments)
+        move = zurich.wait_ended(zurich.begin_move("web-01", bern, mode))
+        assert bern.relay.flipped, f"nothing was flipped: {json.dumps(move)}"
+        bern.relay.honest()
+        assert move["state"] == "aborted", f"{name} flipped, but the move ended as {move['state']}"
+        note(f"refused: {move['message']}")
+        check_nothing_arrived(bern, "web-01")
+        if mode == "--live":
+            assert zurich.vm_state("web-01") == "running" and guest.status()["boot"] == boot
+            guest.verify()
+    note("honest again: the next move succeeds")
+    migrate(zurich, bern, "web-01", mode)
+    (bern.start_vm("web-01") if mode == "--cold" else bern.guest()).verify()
+
+
+def case_tampered_cold(lab):
+    """A bit flipped in a cold move's disk stream: refused, nothing kept, the next move succeeds."""
+    tampered(lab, "--cold", [("disk data", {"stream": 1}), ("tag of disk data", {"stream": 1, "offset": -1, "after": 3}),
+                             ("header of disk data", {"stream": 1, "offset": 12})])
+
+
+def case_tampered_live(lab):
+    """A bit flipped in each kind of stream of a live move: refused, the guest runs on, the next move succeeds."""
+    tampered(lab, "--live", [("disk data", {"stream": 1}), ("QEMU's main channel", {"stream": MAIN_STREAM}),
+                             ("a multifd channel", {"stream": FIRST_MULTIFD}), ("a late record of memory", {"stream": FIRST_MULTIFD, "after": 20})])
+
+
+def case_aborts(lab):
+    """abort while a live move copies, and while it waits for the ledger to begin; the next one succeeds."""
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", settings="guest.mem=48 guest.rate=5 guest.disk=500")
+    guest = zurich.start_vm("web-01")
+    boot = guest.status()["boot"]
+    for phase in ("offering", "copying"):
+        move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "4M")
+        zurich.wait_move(move_id, lambda m, phase=phase: m["phase"] == phase or m["phase"] == "copying")
+        note(f"abort in {zurich.move(move_id)['phase']}")
+        zurich.cli("moves", "abort", move_id)
+        zurich.wait_ended(move_id, "aborted")
+        check_nothing_arrived(bern, "web-01")
+        assert zurich.vm_state("web-01") == "running" and guest.status()["boot"] == boot
+        guest.verify()
+    note("from the destination")
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "4M")
+    zurich.wait_move(move_id, lambda m: m["phase"] == "copying")
+    wait_until("bern to know the move", lambda: bern.cli("moves", "abort", move_id))
+    zurich.wait_ended(move_id, "aborted")
+    note("the next one")
+    move_id = zurich.begin_move("web-01", bern, "--live")
+    zurich.wait_ended(move_id, "done")
+    zurich.fails("moves", "abort", move_id)
+    bern.guest().wait_ready()
+    bern.guest().verify()
+
+
+def case_cut(lab):
+    """All connections cut for 10 s during the RAM transfer: the move goes on, QEMU saw no error, everything is there."""
+    zurich, bern = lab.pair(relayed=True)
+    zurich.create_vm("web-01", memory="160M", settings="guest.mem=100 guest.rate=2 guest.disk=200")
+    guest = zurich.start_vm("web-01")
+    boot = guest.status()["boot"]
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "16M")
+    zurich.wait_move(move_id, lambda m: m["memory"] and m["memory"]["transferred_bytes"] > 20 << 20)
+    note("cut")
+    for relay in (zurich.relay, bern.relay):
+        relay.cut(refuse=True)
+    time.sleep(10)  # the outage itself, not a way to wait for something
+    for relay in (zurich.relay, bern.relay):
+        relay.resume()
+    note("whole again")
+    zurich.wait_ended(move_id, "done")
+    bern.guest().wait_ready()
+    assert bern.guest().status()["boot"] == boot
+    bern.guest().verify()
+
+
+def case_refusals(lab):
+    """Pre-flight names every reason at once and moves nothing."""
+    zurich, bern = lab.pair(extra=("", '[accept]\nmemory = "64M"\n'))
+    zurich.create_vm("web-01", network="", settings="guest.mem=16")
+    zurich.networks = "[networks.prod-10]\n"
+    zurich.configure()
+    zurich.restart()
+    zurich.create_vm("web-02", network="prod-10", settings="guest.mem=16")
+    words = zurich.fails("migrate", "web-02", "--to", "bern", code=EXIT_REFUSED, says=["nothing moved", "prod-10", "memory"])
+    note(words)
+    zurich.fails("migrate", "web-01", "--to", "zurich", code=EXIT_REFUSED)
+    zurich.fails("migrate", "web-01", "--to", "nowhere", says="nowhere")
+    bern.extra = ""
+    bern.configure()
+    bern.restart()
+    bern.create_vm("web-01", network="", settings="guest.mem=16")
+    wait_until("bern to be seen again", lambda: "name" in zurich.fails("migrate", "web-01", "--to", "bern").lower())
+    bern.kill9()
+    zurich.fails("migrate", "web-01", "--to", "bern", says="bern")
+    assert zurich.vm_state("web-01") == "off"
+    bern.start()
+
+
+def case_many_at_once(lab):
+    """Two VMs cross each other, live, at the same time."""
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", network="lan0", settings="guest.mem=24")
+    bern.create_vm("web-02", network="lan1", settings="guest.mem=24")
+    zurich.start_vm("web-01", 0)
+    bern.start_vm("web-02", 1)
+    moves = [(zurich, zurich.begin_move("web-01", bern, "--live")), (bern, bern.begin_move("web-02", zurich, "--live"))]
+    threads = [threading.Thread(target=host.wait_ended, args=(move_id, "done")) for host, move_id in moves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for host, move_id in moves:
+        assert host.move(move_id)["state"] == "done"
+    bern.guest(0).verify()
+    zurich.guest(1).verify()
