@@ -8,9 +8,9 @@ namespace {
 constexpr std::size_t kCodeBytesMax = 32;
 constexpr std::size_t kMessageBytesMax = 1024;
 constexpr std::array kCodes{
-    Code::kInvalid,     Code::kNotFound, Code::kConflict, Code::kRefused,   Code::kUnauthorized,
-    Code::kCorrupt,     Code::kExhausted, Code::kUnavailable, Code::kTimeout, Code::kClosed,
-    Code::kCancelled,   Code::kUnsupported, Code::kIo,    Code::kInternal,
+    Code::kInvalid,   Code::kNotFound,    Code::kConflict,    Code::kRefused,  Code::kUnauthorized,
+    Code::kCorrupt,   Code::kExhausted,   Code::kUnavailable, Code::kTimeout,  Code::kClosed,
+    Code::kCancelled, Code::kUnsupported, Code::kIo,          Code::kInternal,
 };
 }  // namespace
 

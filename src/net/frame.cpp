@@ -22,7 +22,8 @@ void encode_frame_header(const FrameHeader& header, std::span<std::uint8_t, kFra
 
 Result<FrameHeader> decode_frame_header(std::span<const std::uint8_t, kFrameHeaderBytes> in) {
   if (!std::ranges::equal(in.first<4>(), kMagic)) return fail(Code::kInvalid, "not a sealift frame");
-  FrameHeader header{.version = in[4], .frame_class = {}, .type = load_be16(&in[6]), .length = load_be32(&in[12])};
+  FrameHeader header{
+      .version = in[4], .frame_class = {}, .type = load_be16(&in[6]), .length = load_be32(&in[12])};
   if (in[5] < static_cast<std::uint8_t>(FrameClass::kHello) ||
       in[5] > static_cast<std::uint8_t>(FrameClass::kSession)) {
     return fail(Code::kInvalid, "frame of unknown class {}", in[5]);
@@ -36,13 +37,14 @@ Result<FrameHeader> decode_frame_header(std::span<const std::uint8_t, kFrameHead
   return header;
 }
 
-Status send_frame(Stream& stream, FrameClass frame_class, std::uint16_t type, ByteView body, Deadline deadline,
-                  const Stop& stop) {
+Status send_frame(Stream& stream, FrameClass frame_class, std::uint16_t type, ByteView body,
+                  Deadline deadline, const Stop& stop) {
   SEALIFT_CHECK(body.size() <= UINT32_MAX);
   // One buffer, one write: a header alone would be a TLS record and a packet of its own.
   Bytes bytes(kFrameHeaderBytes + body.size());
-  encode_frame_header({.frame_class = frame_class, .type = type, .length = static_cast<std::uint32_t>(body.size())},
-                      std::span<std::uint8_t, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes));
+  encode_frame_header(
+      {.frame_class = frame_class, .type = type, .length = static_cast<std::uint32_t>(body.size())},
+      std::span<std::uint8_t, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes));
   std::ranges::copy(body, bytes.begin() + kFrameHeaderBytes);
   return stream.write_all(bytes, deadline, stop);
 }
@@ -52,7 +54,8 @@ Result<Frame> receive_frame(Stream& stream, std::size_t body_bytes_max, Deadline
   SEALIFT_TRY_STATUS(read_exact(stream, bytes, deadline, stop));
   const FrameHeader header = SEALIFT_TRY(decode_frame_header(bytes));
   if (header.length > body_bytes_max) {
-    return fail(Code::kInvalid, "frame of {} bytes, at most {} are taken here", header.length, body_bytes_max);
+    return fail(Code::kInvalid, "frame of {} bytes, at most {} are taken here", header.length,
+                body_bytes_max);
   }
   Frame frame{.frame_class = header.frame_class, .type = header.type, .body = Bytes(header.length)};
   if (header.length > 0) {

@@ -42,7 +42,8 @@ Result<Hello> decode_hello(ByteView body) {
   SEALIFT_TRY_STATUS(in.finish());
   // A purpose is written like a host name.
   if (!crypto::valid_host_name(hello.purpose)) return fail(Code::kInvalid, "hello with a malformed purpose");
-  if (!crypto::valid_host_name(hello.host_name)) return fail(Code::kInvalid, "hello with a malformed host name");
+  if (!crypto::valid_host_name(hello.host_name))
+    return fail(Code::kInvalid, "hello with a malformed host name");
   if (!printable(hello.domain)) return fail(Code::kInvalid, "hello with a malformed domain id");
   return hello;
 }

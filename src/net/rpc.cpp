@@ -21,20 +21,20 @@ Status send_body(Stream& stream, RpcType type, const Json& body, Deadline deadli
                     stop);
 }
 
-// The answer to request `id`, or the other side's error.
-Result<Json> decode_answer(const Frame& frame, std::uint64_t id) {
+// The answer to request `id`: a value or the other side's error. The outer error: this is no such answer.
+Result<Result<Json>> decode_answer(const Frame& frame, std::uint64_t id) {
   if (frame.frame_class != FrameClass::kRpc) return fail(Code::kInvalid, "not an answer");
   const Json body = SEALIFT_TRY(json::parse(as_text(frame.body), kRpcBodyBytesMax));
   if (SEALIFT_TRY(json::number(body, "id")) != id)
     return fail(Code::kInvalid, "an answer to another request");
   if (frame.type == static_cast<std::uint16_t>(RpcType::kResult)) {
     if (!json::has(body, "result")) return fail(Code::kInvalid, "an answer without a result");
-    return body.at("result");
+    return Result<Json>(body.at("result"));
   }
   if (frame.type != static_cast<std::uint16_t>(RpcType::kError)) return fail(Code::kInvalid, "not an answer");
   const Json error = SEALIFT_TRY(json::object(body, "error"));
-  return std::unexpected(Error{code_from_text(SEALIFT_TRY(json::text(error, "code"))),
-                               SEALIFT_TRY(json::text(error, "message"))});
+  return Result<Json>(std::unexpected(Error{code_from_text(SEALIFT_TRY(json::text(error, "code"))),
+                                            SEALIFT_TRY(json::text(error, "message"))}));
 }
 
 }  // namespace
@@ -129,8 +129,12 @@ Result<Json> RpcClient::call(std::string_view method, const Json& params, Deadli
     return because(std::move(error), method);
   }
   auto answer = decode_answer(*frame, id);
+  if (!answer) {  // out of step: not used again
+    impl_->drop();
+    return because(std::move(answer).error(), method);
+  }
   impl_->put_back(std::move(line));
-  return answer;
+  return std::move(*answer);
 }
 
 void RpcService::method(std::string name, Method method) {
@@ -157,7 +161,12 @@ void RpcService::serve(PeerConnection connection, const Stop& stop, Milliseconds
     const Json reply = answer ? Json{{"id", *id}, {"result", *answer}}
                               : Json{{"id", *id}, {"error", error_json(answer.error())}};
     const RpcType type = answer ? RpcType::kResult : RpcType::kError;
-    if (!send_body(connection.stream, type, reply, Deadline::in(idle_max), stop)) return;
+    Status sent = send_body(connection.stream, type, reply, Deadline::in(idle_max), stop);
+    if (!sent && sent.error().code == Code::kInvalid) {  // too long: said, not left without an answer
+      const Json refusal{{"id", *id}, {"error", error_json({Code::kExhausted, sent.error().message})}};
+      sent = send_body(connection.stream, RpcType::kError, refusal, Deadline::in(idle_max), stop);
+    }
+    if (!sent) return;
   }
 }
 

@@ -67,7 +67,8 @@ SocketStream& SocketStream::operator=(SocketStream&& other) noexcept {
   return *this;
 }
 
-Result<std::size_t> SocketStream::receive(MutableByteView out, int flags, Deadline deadline, const Stop& stop) {
+Result<std::size_t> SocketStream::receive(MutableByteView out, int flags, Deadline deadline,
+                                          const Stop& stop) {
   SEALIFT_CHECK(!out.empty());
   if (stop.stopped()) return fail(Code::kCancelled, "stopped");
   while (true) {

@@ -48,8 +48,7 @@ struct TlsStream::Impl {
           return fail(Code::kUnavailable, "the connection was lost");
         }
       }
-      const Readiness what =
-          wait_for == SSL_ERROR_WANT_READ ? Readiness::kReadable : Readiness::kWritable;
+      const Readiness what = wait_for == SSL_ERROR_WANT_READ ? Readiness::kReadable : Readiness::kWritable;
       SEALIFT_TRY_STATUS(wait_ready(socket.fd(), what, deadline, stop));
     }
   }
@@ -90,16 +89,16 @@ TlsStream::~TlsStream() = default;
 Result<std::size_t> TlsStream::read_some(MutableByteView out, Deadline deadline, const Stop& stop) {
   SEALIFT_CHECK(!out.empty());
   const int bytes = static_cast<int>(std::min<std::size_t>(out.size(), INT_MAX));
-  const int got = SEALIFT_TRY(
-      impl_->run([&](SSL* ssl) { return SSL_read(ssl, out.data(), bytes); }, deadline, stop));
+  const int got =
+      SEALIFT_TRY(impl_->run([&](SSL* ssl) { return SSL_read(ssl, out.data(), bytes); }, deadline, stop));
   return static_cast<std::size_t>(got);
 }
 
 Status TlsStream::write_all(ByteView bytes, Deadline deadline, const Stop& stop) {
   while (!bytes.empty()) {
     const int part = static_cast<int>(std::min<std::size_t>(bytes.size(), INT_MAX));
-    const int sent = SEALIFT_TRY(
-        impl_->run([&](SSL* ssl) { return SSL_write(ssl, bytes.data(), part); }, deadline, stop));
+    const int sent =
+        SEALIFT_TRY(impl_->run([&](SSL* ssl) { return SSL_write(ssl, bytes.data(), part); }, deadline, stop));
     if (sent == 0) return fail(Code::kUnavailable, "the other side closed the connection");
     bytes = bytes.subspan(static_cast<std::size_t>(sent));
   }
@@ -124,12 +123,12 @@ const crypto::PublicKey& TlsStream::peer_key() const {
   return impl_->peer_key;
 }
 
-crypto::Secret TlsStream::export_key(std::string_view label, ByteView context, std::size_t length_bytes) const {
+crypto::Secret TlsStream::export_key(std::string_view label, ByteView context,
+                                     std::size_t length_bytes) const {
   crypto::Secret secret(length_bytes);
   const std::lock_guard lock(impl_->mutex);
-  const int made =
-      SSL_export_keying_material(impl_->ssl.get(), secret.mutable_bytes().data(), length_bytes, label.data(),
-                                 label.size(), context.data(), context.size(), 1);
+  const int made = SSL_export_keying_material(impl_->ssl.get(), secret.mutable_bytes().data(), length_bytes,
+                                              label.data(), label.size(), context.data(), context.size(), 1);
   SEALIFT_CHECK(made == 1);  // only a missing handshake or memory could fail it
   return secret;
 }
