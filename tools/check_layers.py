@@ -99,7 +99,7 @@ def check_module(folder, modules, restricted, root):
         if path.suffix not in SUFFIXES:
             continue
         relative = path.relative_to(root / "src").as_posix()
-        if listed is not None and path.relative_to(folder).as_posix() not in listed and path.name not in listed:
+        if path.suffix == ".cpp" and listed is not None and path.relative_to(folder).as_posix() not in listed and path.name not in listed:
             yield f"src/{relative}:1: not listed in src/{module}/CMakeLists.txt"
         yield from check_file(path, module, relative, modules, restricted, declared, root)
 

@@ -28,7 +28,7 @@ class Relay:
     """Listens on 127.0.0.1 (or `address`), forwards to `target`. `on_record(record)` may change record.bytes, or return False
     to drop it; `on_control(direction, data)` may return other bytes for what passes on a TLS connection."""
 
-    def __init__(self, target, address="127.0.0.1"):
+    def __init__(self, target, address="127.0.0.1", port=0):
         self.target = target
         self.on_record = lambda record: None
         self.on_control = lambda direction, data: data
@@ -39,7 +39,7 @@ class Relay:
         self._refuse = False
         self._lock = threading.Lock()
         self._sockets = set()
-        self._listener = socket.create_server((address, 0), backlog=64)
+        self._listener = socket.create_server((address, port), backlog=64)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -178,3 +178,25 @@ def _exact(source, count):
             return None
         data += piece
     return bytes(data)
+
+
+def main():
+    """relay.py ADDRESS PORT TARGET TARGET_PORT: prints its port when it listens; commands on stdin: flip STREAM, honest, quit."""
+    import sys
+
+    address, port, target, target_port = sys.argv[1:5]
+    relay = Relay((target, int(target_port)), address, int(port))
+    print(relay.port, flush=True)
+    for line in sys.stdin:
+        words = line.split()
+        if words[:1] == ["flip"]:
+            relay.tamper_once(int(words[1]))
+        elif words[:1] == ["honest"]:
+            relay.honest()
+        elif words[:1] == ["quit"]:
+            break
+        print(len(relay.flipped), flush=True)
+
+
+if __name__ == "__main__":
+    main()
