@@ -19,10 +19,12 @@ struct HashOptions {
 // The table's root afterwards. Sizes must match (kConflict).
 Result<crypto::Digest> hash_disk(BlockSource& source, LeafTable& table, const HashOptions& options = {});
 
-// Runs `work(leaf, scratch)` for every leaf of [0, leaves) for which `wanted` is true, on that many threads;
+// Which leaves of [first, first + count) are holes or otherwise known to be zero, without reading them.
+Result<std::vector<bool>> zero_leaves(BlockSource& source, std::uint64_t first, std::uint64_t count);
+
+// Hands out [0, leaves) in runs of at most 64 leaves to that many threads: work(first, count, scratch);
 // scratch holds kLeafBytes. The first failure ends all. (hash_disk and verify_claims are made of it.)
-Status for_each_leaf(std::uint64_t leaves, unsigned threads, const Stop& stop,
-                     const std::function<bool(std::uint64_t)>& wanted,
-                     const std::function<Status(std::uint64_t, MutableByteView)>& work);
+Status for_each_run(std::uint64_t leaves, unsigned threads, const Stop& stop,
+                    const std::function<Status(std::uint64_t, std::uint64_t, MutableByteView)>& work);
 
 }  // namespace sealift::image
