@@ -4,12 +4,14 @@
 // bytes mean, Chain checks again when it opens. Every write is one transaction, durable when the call has
 // returned.
 //
-//   genesis     the exact file                        block       height, header, hash
-//   record      id, height, position, envelope        change      height and position of every membership
-//   change checkpoint  term, size, text                signature   term, size, name: the server's,
-//   cosignatures voted the last head that this host cosigned promise     highest term promised, and to whom
-//   state       the state at one final height         replaced    left-out blocks, kept as they were fork
-//   evidence: both versions               refused     the last kRefusedMax refusals of this server
+// - genesis: the exact file
+// - block: height, header, hash; record: id, height, position, envelope
+// - change: height and position of every membership change
+// - checkpoint: term, size, text; signature: the server's and the cosignatures, by term, size, name
+// - voted: the last head that this host cosigned; promise: the highest term promised, and to whom
+// - state: the state at one final height, so that opening replays little
+// - replaced: left-out blocks, kept as they were; fork: evidence, both versions
+// - refused: the last kRefusedMax refusals of this server
 
 #include "base/database.hpp"
 #include "ledger/block.hpp"
