@@ -1,0 +1,1 @@
+sealift_fuzz(hypervisor_facts hypervisor)

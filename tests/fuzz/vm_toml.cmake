@@ -1,0 +1,1 @@
+sealift_fuzz(vm_toml hypervisor)
