@@ -27,12 +27,12 @@
 #include "base/stop.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/identity.hpp"
+#include "transport/attach.hpp"
 #include "transport/dialer.hpp"
 #include "transport/stream.hpp"
 
 namespace sealift::transport {
 
-using SessionId = std::array<std::uint8_t, 16>;
 constexpr std::size_t kMessageBytesMax = 1024 * 1024;
 
 struct SessionOptions {

@@ -1,0 +1,259 @@
+#include "transport/control_channel.hpp"
+
+#include "net/error_wire.hpp"
+
+namespace sealift::transport {
+
+namespace {
+
+constexpr std::size_t kBodyBytesMax = kMessageBytesMax + 8;
+constexpr Milliseconds kTellFailureWithin{1'000};
+
+}  // namespace
+
+struct ControlChannel::Connection {
+  net::TlsStream stream;
+  bool ended = false;
+  SteadyTime last_write = std::chrono::steady_clock::now();
+};
+
+Status ControlChannel::run(net::TlsStream stream, std::uint64_t peer_received) {
+  Connection connection{.stream = std::move(stream)};
+  {
+    std::unique_lock lock(mutex_);
+    if (current_ != nullptr) {
+      current_->ended = true;
+      current_->stream.close();
+    }
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return current_ == nullptr; });
+    if (peer_received < first_ || peer_received > first_ + kept_.size()) {
+      context_.fail({Code::kCorrupt, "the other side's count of messages cannot be"});
+      return fail(Code::kCorrupt, "the other side's count of messages cannot be");
+    }
+    while (first_ < peer_received) {
+      kept_.pop_front();
+      ++first_;
+    }
+    next_ = first_;
+    told_ = received_;
+    current_ = &connection;
+    if (std::exchange(was_connected_, true)) context_.reconnects.fetch_add(1);
+  }
+  changed_.notify_all();
+  Status received;
+  {
+    std::jthread sender([&] {
+      static_cast<void>(send_all(connection));
+      if (context_.failed_here()) tell_failure(connection);
+      connection.stream.close();
+    });
+    received = receive_all(connection);
+    {
+      const std::scoped_lock lock(mutex_);
+      connection.ended = true;
+    }
+    changed_.notify_all();
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    current_ = nullptr;
+    lost_at_ = std::chrono::steady_clock::now();
+  }
+  changed_.notify_all();
+  if (!received && (received.error().code == Code::kCorrupt || received.error().code == Code::kInvalid)) {
+    context_.fail({Code::kCorrupt, received.error().message});
+  }
+  return received;
+}
+
+std::uint64_t ControlChannel::received() const {
+  const std::scoped_lock lock(mutex_);
+  return received_;
+}
+
+std::optional<SteadyTime> ControlChannel::lost_since() const {
+  const std::scoped_lock lock(mutex_);
+  if (current_ != nullptr || peer_left_) return std::nullopt;
+  return lost_at_;
+}
+
+bool ControlChannel::peer_left() const {
+  const std::scoped_lock lock(mutex_);
+  return peer_left_;
+}
+
+Status ControlChannel::send(ByteView message, Deadline deadline, const Stop& stop) {
+  if (message.size() > kMessageBytesMax)
+    return fail(Code::kInvalid, "a message of {} bytes is over the limit", message.size());
+  {
+    std::unique_lock lock(mutex_);
+    SEALIFT_TRY_STATUS(context_.wait(changed_, lock, deadline, stop,
+                                     [&] { return kept_.size() < kMessagesMax || peer_left_; }));
+    if (peer_left_) return fail(Code::kClosed, "the other side has ended the session");
+    kept_.push_back(Encoder().u64(first_ + kept_.size()).raw(message).take());
+  }
+  changed_.notify_all();
+  return {};
+}
+
+Result<Bytes> ControlChannel::receive(Deadline deadline, const Stop& stop) {
+  Bytes message;
+  {
+    std::unique_lock lock(mutex_);
+    SEALIFT_TRY_STATUS(
+        context_.wait(changed_, lock, deadline, stop, [&] { return !arrived_.empty() || peer_left_; }));
+    if (arrived_.empty()) return fail(Code::kClosed, "the other side has ended the session");
+    message = std::move(arrived_.front());
+    arrived_.pop_front();
+  }
+  changed_.notify_all();
+  return message;
+}
+
+Status ControlChannel::wait_acknowledged(Deadline deadline, const Stop& stop) {
+  std::unique_lock lock(mutex_);
+  return context_.wait(changed_, lock, deadline, stop, [&] { return kept_.empty() || peer_left_; });
+}
+
+Status ControlChannel::say_bye(Deadline deadline, const Stop& stop) {
+  std::unique_lock lock(mutex_);
+  if (peer_left_) return {};
+  bye_asked_ = true;
+  changed_.notify_all();
+  return context_.wait(changed_, lock, deadline, stop, [&] { return bye_sent_ || peer_left_; });
+}
+
+ControlChannel::Send ControlChannel::next_send(std::unique_lock<std::mutex>& lock, Connection& connection) {
+  const auto ping_after = context_.options.dead_after / 3;
+  while (true) {
+    if (connection.ended || context_.failure()) return {.kind = Send::Kind::kEnd, .body = {}};
+    if (told_ < received_) {
+      told_ = received_;
+      return {.kind = Send::Kind::kAck, .body = encode_count(told_)};
+    }
+    if (next_ < first_ + kept_.size()) return {.kind = Send::Kind::kMessage, .body = kept_[next_++ - first_]};
+    if (bye_asked_ && !bye_sent_) return {.kind = Send::Kind::kBye, .body = {}};
+    const auto ping_at = connection.last_write + ping_after;
+    if (std::chrono::steady_clock::now() >= ping_at) return {.kind = Send::Kind::kPing, .body = {}};
+    // A failure has no way of its own to wake this: look now and then.
+    changed_.wait_until(lock, std::min(ping_at, std::chrono::steady_clock::now() + Milliseconds(20)));
+  }
+}
+
+Status ControlChannel::send_frame(Connection& connection, ControlType type, ByteView body) {
+  return net::send_frame(connection.stream, net::FrameClass::kSession, static_cast<std::uint16_t>(type), body,
+                         Deadline::in(context_.options.dead_after), context_.stop());
+}
+
+Status ControlChannel::send_all(Connection& connection) {
+  while (true) {
+    Send send;
+    {
+      std::unique_lock lock(mutex_);
+      send = next_send(lock, connection);
+      connection.last_write = std::chrono::steady_clock::now();
+    }
+    switch (send.kind) {
+      case Send::Kind::kEnd: return {};
+      case Send::Kind::kAck: SEALIFT_TRY_STATUS(send_frame(connection, ControlType::kAck, send.body)); break;
+      case Send::Kind::kMessage:
+        SEALIFT_TRY_STATUS(send_frame(connection, ControlType::kMessage, send.body));
+        break;
+      case Send::Kind::kPing: SEALIFT_TRY_STATUS(send_frame(connection, ControlType::kPing, {})); break;
+      case Send::Kind::kBye: {
+        SEALIFT_TRY_STATUS(send_frame(connection, ControlType::kBye, {}));
+        {
+          const std::scoped_lock lock(mutex_);
+          bye_sent_ = true;
+        }
+        changed_.notify_all();
+        break;
+      }
+    }
+  }
+}
+
+void ControlChannel::tell_failure(Connection& connection) {
+  const auto failure = context_.failure();
+  if (!failure) return;
+  static_cast<void>(net::send_frame(connection.stream, net::FrameClass::kSession,
+                                    static_cast<std::uint16_t>(ControlType::kFailed),
+                                    net::encode_error(*failure), Deadline::in(kTellFailureWithin), Stop()));
+}
+
+Status ControlChannel::receive_all(Connection& connection) {
+  while (true) {
+    {
+      // The reader is behind: no more is taken from the connection until it has caught up.
+      std::unique_lock lock(mutex_);
+      SEALIFT_TRY_STATUS(context_.wait(changed_, lock, Deadline::never(), context_.stop(),
+                                       [&] { return arrived_.size() < kMessagesMax || connection.ended; }));
+      if (connection.ended) return fail(Code::kUnavailable, "the connection was replaced");
+    }
+    const net::Frame frame = SEALIFT_TRY(net::receive_frame(
+        connection.stream, kBodyBytesMax, Deadline::in(context_.options.dead_after), context_.stop()));
+    if (frame.frame_class != net::FrameClass::kSession)
+      return fail(Code::kCorrupt, "a frame of another class");
+    SEALIFT_TRY_STATUS(take(frame));
+  }
+}
+
+Status ControlChannel::take(const net::Frame& frame) {
+  switch (static_cast<ControlType>(frame.type)) {
+    case ControlType::kMessage: return take_message(frame.body);
+    case ControlType::kPing: return {};
+    case ControlType::kAck: {
+      const std::uint64_t count = SEALIFT_TRY(decode_count(frame.body));
+      {
+        const std::scoped_lock lock(mutex_);
+        if (count > next_) return fail(Code::kCorrupt, "an acknowledgement of what was never sent");
+        while (first_ < count) {
+          kept_.pop_front();
+          ++first_;
+        }
+      }
+      changed_.notify_all();
+      return {};
+    }
+    case ControlType::kBye: {
+      {
+        const std::scoped_lock lock(mutex_);
+        peer_left_ = true;
+      }
+      changed_.notify_all();
+      return {};
+    }
+    case ControlType::kFailed: {
+      Error error = SEALIFT_TRY(net::decode_error(frame.body));
+      context_.fail(error, /*told_by_peer=*/true);
+      return std::unexpected(std::move(error));
+    }
+    case ControlType::kOpen:
+    case ControlType::kOpened:
+    case ControlType::kRejoin:
+    case ControlType::kRejoined: break;
+  }
+  return fail(Code::kCorrupt, "a control frame of type {} out of place", frame.type);
+}
+
+Status ControlChannel::take_message(ByteView body) {
+  Decoder in(body);
+  const std::uint64_t number = SEALIFT_TRY(in.u64());
+  const ByteView message = SEALIFT_TRY(in.raw(in.left()));
+  {
+    const std::scoped_lock lock(mutex_);
+    if (number < received_) {
+      context_.duplicates.fetch_add(1);
+      return {};
+    }
+    if (number > received_)
+      return fail(Code::kCorrupt, "message {} came where {} was due", number, received_);
+    ++received_;
+    arrived_.emplace_back(message.begin(), message.end());
+  }
+  changed_.notify_all();
+  return {};
+}
+
+}  // namespace sealift::transport
