@@ -33,7 +33,6 @@ class Walk {
   int allowed() const { return allowed_; }
 
  private:
-
   std::string anyone() {
     const auto members = world_.state.members();
     return members[random_.below(members.size())].info.name.text();

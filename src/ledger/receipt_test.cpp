@@ -189,7 +189,8 @@ TEST(Receipt, NoFlippedBitProvesAnythingElse) {
   const std::string good = verify_receipt(m.net.world.genesis, m.receipt)->text;
   int same = 0;
   SeededRandom random(11);
-  for (std::size_t i = 0; i < m.receipt.size(); ++i) {
+  // Every fifth byte or so: all of them take 15 s, and were tried.
+  for (std::size_t i = random.below(5); i < m.receipt.size(); i += 1 + random.below(9)) {
     Bytes flipped = m.receipt;
     flipped[i] ^= static_cast<std::uint8_t>(1U << random.below(8));
     const auto facts = verify_receipt(m.net.world.genesis, flipped);
@@ -199,7 +200,7 @@ TEST(Receipt, NoFlippedBitProvesAnythingElse) {
   }
   // What may change unnoticed is a surplus signature of an old checkpoint: turned into a stranger's, it is
   // ignored.
-  EXPECT_LT(same, 400);
+  EXPECT_LT(same, 100);
 }
 
 TEST(Receipt, CarriesAStandardTlogProof) {

@@ -80,7 +80,8 @@ TEST(Store, AnAlteredFileIsFoundAndTheHeightNamed) {
       {"the last block gone", "DELETE FROM record WHERE height = 6; DELETE FROM block WHERE height = 6",
        "block 6"},
       {"two blocks swapped",
-       "PRAGMA foreign_keys=OFF; UPDATE block SET height = 100 WHERE height = 3; UPDATE block SET height = 3 WHERE height = 4; UPDATE "
+       "PRAGMA foreign_keys=OFF; UPDATE block SET height = 100 WHERE height = 3; UPDATE block SET height = 3 "
+       "WHERE height = 4; UPDATE "
        "block SET height = 4 WHERE height = 100",
        "block 3"},
       {"a membership change forgotten", "DELETE FROM change WHERE height = 1", "block 2"},

@@ -1,0 +1,1 @@
+sealift_fuzz(ledger_head ledger)

@@ -1,0 +1,1 @@
+sealift_fuzz(ledger_receipt ledger)
