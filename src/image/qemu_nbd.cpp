@@ -1,7 +1,10 @@
 #include "image/qemu_nbd.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,19 +18,28 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kLogTailBytes = 2048;
+constexpr std::size_t kSocketPathBytesMax = 107;
+// Numbers of the descriptors that the process is given: the listening socket (sd_listen_fds(3) begins at 3)
+// and the image.
+constexpr int kListenerFd = 3;
+constexpr int kImageFd = 4;
+constexpr int kBacklog = 16;
 
 // QEMU's block options as one json: name: the format is given, backing files are cut off ("backing": null).
 // (External data files are refused before: inspect() says external_data.)
 std::string image_name(const QemuNbdOptions& options) {
   Json node = {{"driver", options.format},
-               {"file", {{"driver", "file"}, {"filename", options.image.string()}}}};
+               {"file", {{"driver", "file"}, {"filename", fmt::format("/proc/self/fd/{}", kImageFd)}}}};
   if (options.format == "qcow2") node["backing"] = nullptr;
   return "json:" + json::dump(node);
 }
 
+// qemu-nbd takes a listening socket as services do, sd_listen_fds(3): LISTEN_PID must be its own pid, which
+// only the process itself knows before exec.
 std::vector<std::string> command_line(const QemuNbdOptions& options) {
-  std::vector<std::string> argv = {"qemu-nbd", "--socket=" + options.socket.string(),
-                                   fmt::format("--shared={}", options.connections), "--persistent"};
+  std::vector<std::string> argv = {"sh",          "-c",       "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
+                                   "sh",          "qemu-nbd", fmt::format("--shared={}", options.connections),
+                                   "--persistent"};
   if (options.access == Access::kReadOnly) {
     argv.emplace_back("--read-only");
   } else {
@@ -35,6 +47,41 @@ std::vector<std::string> command_line(const QemuNbdOptions& options) {
   }
   argv.push_back(image_name(options));
   return argv;
+}
+
+Result<UniqueFd> listen_at(const file::Path& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = socket.string();
+  if (path.size() > kSocketPathBytesMax) {
+    return fail(Code::kInvalid, "the socket's path {} is longer than unix sockets allow", path);
+  }
+  path.copy(static_cast<char*>(address.sun_path), path.size());
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return fail_errno(errno, fmt::format("remove the old socket {}", path));
+  }
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      ::chmod(path.c_str(), 0600) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    return fail_errno(errno, fmt::format("listen at {}", path));
+  }
+  return fd;
+}
+
+// Our own copies of the descriptors are closed on return: when the process dies, who waits at the socket
+// hears it at once.
+Result<ProcessName> spawn_server(const QemuNbdOptions& options) {
+  const int flags = (options.access == Access::kReadOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK;
+  const UniqueFd image = SEALIFT_TRY(file::open(options.image, flags));
+  const UniqueFd listener = SEALIFT_TRY(listen_at(options.socket));
+  // Duplicates that dup2() onto kListenerFd and kImageFd in the child can't hit.
+  const UniqueFd high_listener(::fcntl(listener.get(), F_DUPFD_CLOEXEC, kImageFd + 1));
+  const UniqueFd high_image(::fcntl(image.get(), F_DUPFD_CLOEXEC, kImageFd + 1));
+  if (!high_listener || !high_image) return fail_errno(errno, "duplicate a descriptor");
+  return process::spawn({.argv = command_line(options),
+                         .output = options.log,
+                         .fds = {{high_listener.get(), kListenerFd}, {high_image.get(), kImageFd}},
+                         .drop_to = options.drop_to});
 }
 
 // What the process printed, for messages.
@@ -55,34 +102,19 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::start(const QemuNbdOptions& options, D
   if (options.format != "raw" && options.format != "qcow2") {
     return fail(Code::kUnsupported, "image format '{}': raw and qcow2 are served", options.format);
   }
-  if (options.socket.string().size() >= 107) {
-    return fail(Code::kInvalid, "the socket's path {} is longer than unix sockets allow",
-                options.socket.string());
-  }
-  if (::unlink(options.socket.c_str()) != 0 && errno != ENOENT) {
-    return fail_errno(errno, fmt::format("remove the old socket {}", options.socket.string()));
-  }
-  const ProcessName process = SEALIFT_TRY(process::spawn(
-      {.argv = command_line(options), .output = options.log, .fds = {}, .drop_to = options.drop_to}));
+  const ProcessName process = SEALIFT_TRY(spawn_server(options));
   std::unique_ptr<QemuNbd> server(new QemuNbd(options, process));
-  // It has no way to say that it is ready but its socket. Connecting is cheap, so ask often, up to 20 ms
-  // apart.
+  // The socket listens already: connecting waits for the handshake, and fails when the process dies.
   NbdOptions probe = server->connection();
   probe.connections = 1;
-  for (Milliseconds pause = 1ms; true; pause = std::min<Milliseconds>(pause * 2, 20ms)) {
-    struct stat facts{};
-    if (::stat(options.socket.c_str(), &facts) == 0 && NbdDisk::open(probe, options.access, deadline, stop))
-      break;
-    if (process::state(process) == ProcessState::kGone) {
-      static_cast<void>(process::wait(process, Deadline::in(1s), Stop()));
-      server->ended_ = true;
-      return fail(Code::kIo, "qemu-nbd could not serve {}{}", options.image.string(), tail_of(options.log));
-    }
-    if (deadline.passed())
-      return fail(Code::kTimeout, "qemu-nbd did not serve {} in time", options.image.string());
-    if (stop.sleep(pause)) return fail(Code::kCancelled, "stopped while qemu-nbd started");
-  }
-  return server;
+  const auto disk = NbdDisk::open(probe, options.access, deadline, stop);
+  if (disk) return server;
+  // An error of the connection, the process gone or about to be: its own words say more.
+  const auto exit = process::wait(process, Deadline::in(500ms), stop);
+  if (!exit) return because(disk.error(), fmt::format("serve {} by qemu-nbd", options.image.string()));
+  server->ended_ = true;
+  ::unlink(options.socket.c_str());
+  return fail(Code::kIo, "qemu-nbd could not serve {}{}", options.image.string(), tail_of(options.log));
 }
 
 QemuNbd::~QemuNbd() {

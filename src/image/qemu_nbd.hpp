@@ -3,6 +3,9 @@
 // One qemu-nbd process that serves one image on a unix socket: the way to read and write every format but
 // raw. It is started with an explicit format, never probes, and opens no backing file and no external data
 // file. It outlives nothing: end() it and wait before the guest may run (the image lock is the process's).
+//
+// Image and listening socket are opened here and passed on, so that an unprivileged process needs no way
+// through the directories; it opens the image again by its descriptor, so the image must be its user's.
 
 #include <memory>
 #include <optional>
@@ -17,7 +20,7 @@ struct QemuNbdOptions {
   file::Path image;
   std::string format;  // "raw" or "qcow2"
   Access access = Access::kReadOnly;
-  file::Path socket;  // created by qemu-nbd, removed by end(); its directory must be 0700
+  file::Path socket;  // made by start(), 0600, removed by end()
   file::Path log;     // its standard output and error; empty: dropped
   unsigned connections = 4;
   std::optional<std::pair<uid_t, gid_t>> drop_to;  // run it unprivileged
