@@ -92,7 +92,8 @@ Status Core::check_active() const {
 
 HeadExchange Core::compare(const HeadExchange& theirs) {
   if (!theirs.note.empty()) {
-    if (auto added = chain().add_signatures(theirs.note); !added) replica_->halt_on_fork(added.error());
+    const auto taken = replica_->take_signatures(theirs.note);
+    if (!taken) log_debug("ledger.head_not_taken", {{"reason", taken.error().message}});
   }
   return {chain().checkpoint().value_or("")};
 }

@@ -7,7 +7,6 @@ constexpr int kSchemaVersion = 1;
 constexpr std::string_view kSchema = R"sql(
 CREATE TABLE invitation(id TEXT PRIMARY KEY, secret BLOB NOT NULL, expires_ms INTEGER NOT NULL, used_by BLOB) STRICT;
 CREATE TABLE proposal(id TEXT PRIMARY KEY, envelope BLOB NOT NULL, submitted INTEGER NOT NULL) STRICT;
-CREATE TABLE note(height INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
 CREATE TABLE fact(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 )sql";
 
@@ -98,20 +97,6 @@ Status Desk::drop_proposal(const crypto::Digest& id) {
   Statement drop = SEALIFT_TRY(database->prepare("DELETE FROM proposal WHERE id = ?"));
   const std::string key = id.hex();
   return drop.bind(std::string_view{key}).run();
-}
-
-Status Desk::put_note(std::uint64_t height, std::string_view note) {
-  auto database = database_.lock();
-  Statement put = SEALIFT_TRY(database->prepare("INSERT OR REPLACE INTO note(height, text) VALUES(?, ?)"));
-  return put.bind(height).bind(note).run();
-}
-
-Result<std::optional<std::string>> Desk::note(std::uint64_t height) {
-  auto database = database_.lock();
-  Statement find = SEALIFT_TRY(database->prepare("SELECT text FROM note WHERE height = ?"));
-  find.bind(height);
-  if (!SEALIFT_TRY(find.step())) return std::nullopt;
-  return find.text(0);
 }
 
 Status Desk::put_fact(std::string_view name, std::string_view value) {

@@ -5,7 +5,6 @@
 //
 //   invitation  outstanding ones of this member, with their secrets, and which key used each
 //   proposal    envelopes that wait for signatures (the server's), by the SHA-256 of their payload
-//   note        per membership change: the checkpoint that made its block final. Those who catch up need each
 //   fact        small texts by name: where the server was seen, why this node halted, recoveries of its VMs
 
 #include <memory>
@@ -44,9 +43,6 @@ class Desk {
   Result<std::vector<ProposalEntry>> proposals();
   Status put_proposal(const crypto::Digest& id, const ProposalEntry& entry);
   Status drop_proposal(const crypto::Digest& id);
-
-  Status put_note(std::uint64_t height, std::string_view note);
-  Result<std::optional<std::string>> note(std::uint64_t height);
 
   Status put_fact(std::string_view name, std::string_view value);
   Result<std::optional<std::string>> fact(std::string_view name);

@@ -8,7 +8,7 @@ namespace sealift::domain {
 namespace {
 
 constexpr std::string_view kHintFact = "server";
-constexpr Milliseconds kAnswerMargin{10'000};  // beyond what the server may hold a request
+constexpr Milliseconds kAnswerMargin{5'000};  // beyond what the server may hold a request
 constexpr Milliseconds kRedialFirst{20};
 
 bool same_place(const net::DialOptions& a, const net::DialOptions& b) {
@@ -115,17 +115,17 @@ std::optional<ExpulsionProof> FollowLoop::removal() const {
 
 void FollowLoop::failed(const Error& error) {
   const std::string server = replica_.chain().final_state()->serving().server.text();
-  std::string text = fmt::format("{}, which serves the ledger: {}", server, error.message);
+  const std::string text = fmt::format("{}, which serves the ledger: {}", server, error.message);
   // Only what does not heal by itself is an alarm; a server out of reach is what waiting_for is for.
   const bool alarm = error.code != Code::kUnavailable && error.code != Code::kTimeout &&
                      error.code != Code::kClosed && error.code != Code::kCancelled;
   bool fresh = false;
   {
     auto shared = shared_.lock();
-    fresh = shared->waiting_for != text || shared->connected;
+    fresh = shared->lost_by != error.code;  // said once, not at every attempt
     shared->connected = false;
     shared->waiting_for = text;
-    if (alarm) fresh = std::exchange(shared->alarmed, text) != text;
+    shared->lost_by = error.code;
   }
   if (fresh) log_warning("ledger.follow_lost", {{"reason", text}});
   if (fresh && alarm && options_.on_alarm) options_.on_alarm(text);
@@ -142,7 +142,7 @@ void FollowLoop::get_evidence(const Stop& stop) {
   const auto head = ledger::parse_signed_head(as_bytes(theirs->note));
   if (!head) return;
   if (head->head.size <= chain.height()) {
-    if (auto added = chain.add_signatures(theirs->note); !added) replica_.halt_on_fork(added.error());
+    if (auto taken = replica_.take_signatures(theirs->note); !taken) failed(taken.error());
     return;
   }
   const auto names = ledger::cosigners(*head, chain.final_state()->member_set());
@@ -170,7 +170,7 @@ Status FollowLoop::follow_once(net::RpcClient& client, Follower& follower, const
     auto shared = shared_.lock();
     shared->connected = true;
     shared->waiting_for.clear();
-    shared->alarmed.clear();
+    shared->lost_by.reset();
     shared->removal = follower.removal();
   }
   if (options_.on_news) options_.on_news();

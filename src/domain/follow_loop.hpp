@@ -18,7 +18,7 @@ class FollowLoop {
  public:
   struct Options {
     Milliseconds redial_max{2'000};
-    Milliseconds follow_hold{20'000};
+    Milliseconds follow_hold{3'000};
     std::function<void(std::string)> on_alarm;
     std::function<void()> on_news;  // after each news taken
   };
@@ -45,7 +45,7 @@ class FollowLoop {
     std::shared_ptr<net::RpcClient>
         calls;  // shared: calls under way outlive a change of the server's address
     net::DialOptions calls_to;
-    std::string alarmed;  // the last alarm: not repeated
+    std::optional<Code> lost_by;  // why it is not connected
   };
   Result<net::DialOptions> server_address() const;
   net::DialOptions address_of(const ledger::Member& member) const;

@@ -49,14 +49,9 @@ Status Follower::take_note(const std::string& note, bool newest) {
   const ledger::SignedHead head = SEALIFT_TRY(ledger::parse_signed_head(as_bytes(note)));
   if (head.head.size > chain.height())
     return {};  // the server went on meanwhile: the next news has the blocks
-  if (newest && head.head.size == chain.height() && !replica_.removed()) {
-    if (auto cosigned = chain.cosign(note); !cosigned) {
-      return std::unexpected(replica_.halt_on_fork(cosigned.error()));
-    }
-  }
-  const auto final_height = chain.add_signatures(note);
-  if (!final_height) return std::unexpected(replica_.halt_on_fork(final_height.error()));
-  return replica_.keep_change_note();
+  if (newest && head.head.size == chain.height() && !replica_.removed()) return replica_.cosign(note);
+  SEALIFT_TRY(replica_.take_signatures(note));
+  return {};
 }
 
 Status Follower::take(const FollowNews& news) {
@@ -65,7 +60,6 @@ Status Follower::take(const FollowNews& news) {
   ledger::Chain& chain = replica_.chain();
   for (const Step& step : news.steps) {
     if (step.block) {
-      SEALIFT_TRY_STATUS(replica_.keep_change_note());
       const bool live = announced_ && step.block->header.height > *announced_;
       const auto arrival = live ? ledger::Chain::Arrival::kLive : ledger::Chain::Arrival::kCatchUp;
       if (auto accepted = chain.accept_block(*step.block, arrival); !accepted) {
@@ -92,7 +86,7 @@ Status Follower::take_removal(const FollowNews& news) {
     ExpulsionProof proof;
     proof.height = height;
     proof.block = ledger::encode_block(SEALIFT_TRY(chain.block(height)));
-    if (auto note = SEALIFT_TRY(replica_.desk().note(height))) proof.checkpoint = std::move(*note);
+    proof.checkpoint = as_text(SEALIFT_TRY(chain.final_checkpoint(height)));
     removal_ = std::move(proof);
     log_warning("domain.removed", {{"host", replica_.self().text()}, {"height", height}});
   }

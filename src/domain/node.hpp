@@ -42,7 +42,7 @@ struct NodeOptions {
   Random* random = &system_random();     // likewise
   Milliseconds compare_every{10'000};    // followers compare checkpoints with each other; 0: only when told
   Milliseconds redial_max{2'000};        // longest pause between attempts to reach the server
-  Milliseconds follow_hold{20'000};      // longest that the server holds an open request without news
+  Milliseconds follow_hold{3'000};       // longest that the server holds an open request without news
   std::function<void()> on_joined;       // a new domain's state is there: register this host's VMs in it
   std::function<void(std::string)> on_alarm;  // expelled, fork, clocks apart: in words
 };

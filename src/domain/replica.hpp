@@ -37,9 +37,11 @@ class Replica {
   // The block that took that host out last; kNotFound.
   Result<std::uint64_t> removed_height(const ledger::HostName& host) const;
 
-  // Keeps the newest checkpoint when it has made a membership change final: call it before a block may
-  // follow.
-  Status keep_change_note();
+  // Chain::add_signatures for a checkpoint that another host brings. kRefused: signed by who does not serve
+  // its term (any member could sign such a one, so it is never evidence). Halts on a fork.
+  Result<std::uint64_t> take_signatures(const std::string& note);
+  // Chain::cosign, likewise.
+  Status cosign(const std::string& note);
   Bytes answer(ByteView nonce) const;
   // "block 12 waits for the cosignature of bern, wien"; empty when all is final.
   std::string waiting_for() const;
@@ -55,6 +57,7 @@ class Replica {
   Replica(std::unique_ptr<ledger::Chain> chain, std::unique_ptr<Desk> desk, const crypto::Identity& identity,
           const Clock& clock);
   Status load_evidence();
+  Status check_served(const std::string& note) const;
 
   std::unique_ptr<ledger::Chain> chain_;
   std::unique_ptr<Desk> desk_;
@@ -62,7 +65,6 @@ class Replica {
   const Clock& clock_;
   ledger::DomainId domain_;
   mutable Guarded<std::optional<Evidence>> evidence_;
-  Guarded<std::uint64_t> noted_changes_;
 };
 
 // Evidence as text, for the desk. parse: kInvalid.

@@ -43,17 +43,13 @@ Status Server::take_note(const Asker& asker, const std::string& note) {
     return replica_.check_halted();
   }
   const auto before = chain.final_height();
-  const auto final_height = chain.add_signatures(note);
-  if (!final_height) return std::unexpected(replica_.halt_on_fork(final_height.error()));
+  const std::uint64_t final_height = SEALIFT_TRY(replica_.take_signatures(note));
   if (carries_signature_of(head, asker.name)) {
     auto hub = hub_.lock();
     std::uint64_t& cosigned = hub->peers[asker.name].cosigned;
     cosigned = std::max(cosigned, head.head.size);
   }
-  if (*final_height != before) {
-    SEALIFT_TRY_STATUS(replica_.keep_change_note());
-    bump();
-  }
+  if (final_height != before) bump();
   return {};
 }
 
@@ -126,8 +122,8 @@ Result<std::vector<Step>> Server::steps_for(const FollowRequest& request, std::u
     changes.insert(place.height);
   std::vector<Step> steps;
   const auto add_note = [&](std::uint64_t height) -> Status {
-    if (auto note = SEALIFT_TRY(replica_.desk().note(height)))
-      steps.push_back({std::nullopt, std::move(*note)});
+    const Bytes note = SEALIFT_TRY(chain.final_checkpoint(height));
+    steps.push_back({std::nullopt, std::string(as_text(note))});
     return {};
   };
   if (request.height < tip && changes.contains(request.height) && request.final_height < request.height) {

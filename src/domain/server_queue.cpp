@@ -96,10 +96,6 @@ bool Server::step() {
     if (hub->queue.empty() || !heard_quorum(*hub)) return false;
     batch = next_batch(*hub);
   }
-  if (auto kept = replica_.keep_change_note(); !kept) {
-    log_error("ledger.note_not_kept", {{"error", kept.error().message}});
-    return false;
-  }
   const auto appended = chain.append(batch, replica_.clock().wall());
   if (!appended) {
     log_error("ledger.append_failed", {{"error", appended.error().message}});
