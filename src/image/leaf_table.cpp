@@ -5,14 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
 #include "base/check.hpp"
 #include "base/guarded.hpp"
 #include "crypto/merkle.hpp"
+#include "image/atomic_bits.hpp"
 #include "image/hash_disk.hpp"
 #include "image/leaf_table_header.hpp"
 
@@ -24,21 +25,13 @@ constexpr crypto::Digest kMissing{};
 // The kept tree starts at nodes over this many leaves: an eighth of the memory for 7 more hashes a change.
 constexpr std::uint64_t kGroupLeaves = 8;
 
-// A bit per item, set and cleared by several threads.
-class AtomicBits {
- public:
-  explicit AtomicBits(std::uint64_t bits) : words_((bits + 63) / 64) {}
-  bool test(std::uint64_t bit) const { return (words_[bit / 64].load() & mask(bit)) != 0; }
-  bool set(std::uint64_t bit) {
-    return (words_[bit / 64].fetch_or(mask(bit)) & mask(bit)) == 0;
-  }  // was clear
-  bool reset(std::uint64_t bit) { return (words_[bit / 64].fetch_and(~mask(bit)) & mask(bit)) != 0; }
-  std::vector<std::atomic<std::uint64_t>>& words() { return words_; }
-
- private:
-  static std::uint64_t mask(std::uint64_t bit) { return std::uint64_t{1} << (bit % 64); }
-  std::vector<std::atomic<std::uint64_t>> words_;
-};
+Result<bool> is_new_file(int fd, off_t bytes, const file::Path& path) {
+  // Shorter than a header, or the header still zeros: the one who made it did not get further.
+  if (bytes < static_cast<off_t>(kLeafTableHeaderBytes)) return true;
+  Bytes head(kLeafTableHeaderBytes);
+  SEALIFT_TRY_STATUS(file::read_exact(fd, head, 0, path));
+  return all_zero(head);
+}
 
 }  // namespace
 
@@ -132,9 +125,7 @@ Result<std::unique_ptr<LeafTable>> LeafTable::open(const file::Path& path, std::
   if (::fstat(fd.get(), &facts) != 0) return fail_errno(errno, fmt::format("stat {}", path.string()));
   auto state = std::make_unique<State>(std::move(fd), path, disk_bytes);
   const off_t bytes = static_cast<off_t>(state->map_bytes());
-  // An empty file is new; one cut short while it was made has no whole header and is made again.
-  const bool is_new = facts.st_size < static_cast<off_t>(kLeafTableHeaderBytes);
-  if (is_new) {
+  if (SEALIFT_TRY(is_new_file(state->fd.get(), facts.st_size, path))) {
     // Space for all entries now: a mapped page without space would be a SIGBUS later.
     const int error_number = ::posix_fallocate(state->fd.get(), 0, bytes);
     if (error_number != 0) {
@@ -230,13 +221,7 @@ Result<crypto::Digest> LeafTable::root() {
     return fail(Code::kConflict, "{} of {} leaves are missing, the first is {}", state.missing.load(),
                 state.leaves, first);
   }
-  auto& words = state.changed.words();
-  for (std::size_t word = 0; word < words.size(); ++word) {
-    for (std::uint64_t bits = words[word].exchange(0); bits != 0; bits &= bits - 1) {
-      const std::uint64_t group = word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits));
-      state.tree.set(group, state.group_hash(group));
-    }
-  }
+  state.changed.drain([&](std::uint64_t group) { state.tree.set(group, state.group_hash(group)); });
   return state.tree.root();
 }
 

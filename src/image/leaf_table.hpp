@@ -22,8 +22,8 @@
 // Root: RFC 6962 tree (SHA-256) over the leaf digests; a hole has the digest of as many zeros; the last leaf
 // may be short. Interior nodes are kept, so root() hashes only the paths that changed.
 //
-// Threads: set(), clear(), digest() and claimed() from any number of threads, for distinct leaves at a time;
-// root(), sync() and verify_claims() by one thread while nobody sets.
+// Threads: set(), clear(), digest() and claimed() from any number of threads, for distinct leaves at a time,
+// sync() beside them; root() and verify_claims() by one thread while nobody sets.
 
 #include <functional>
 #include <memory>

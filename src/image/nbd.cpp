@@ -3,6 +3,7 @@
 #include <libnbd.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/check.hpp"
 #include "base/guarded.hpp"
@@ -52,6 +53,8 @@ class NbdPool {
 
   // A server without NBD_FLAG_CAN_MULTI_CONN may flush only what came over the same connection.
   Status flush_all() {
+    const std::lock_guard one_at_a_time(
+        flushing_);  // two that each hold some connections would wait for ever
     std::vector<std::unique_ptr<Borrowed>> every;
     for (std::size_t i = 0; i < all_.size(); ++i) every.push_back(std::make_unique<Borrowed>(*this));
     for (const auto& connection : every) SEALIFT_TRY_STATUS((*connection)->flush());
@@ -64,6 +67,7 @@ class NbdPool {
   const bool extents_known_;
   std::vector<std::unique_ptr<NbdConnection>> all_;
   Guarded<std::vector<NbdConnection*>> free_;
+  std::mutex flushing_;
 };
 
 }  // namespace detail

@@ -5,8 +5,9 @@
 // "qemu:dirty-bitmap:NAME" metadata context, flag 1 = dirty; base:allocation flag 2 = reads as zero).
 //
 // The server is untrusted: sizes, extents and their order are checked, every wait is limited by io_timeout
-// and ended by the Stop. One libnbd handle per connection, each used by one thread at a time: a call takes a
-// free connection and waits for one when all are busy.
+// and ended by the Stop; a connection that timed out or broke stays so (its requests: kIo). One libnbd handle
+// per connection, each used by one thread at a time: a call takes a free connection and waits for one when
+// all are busy.
 
 #include <memory>
 #include <string>

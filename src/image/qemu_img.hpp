@@ -22,6 +22,8 @@ struct ImageInfo {
   std::uint64_t allocated_bytes = 0;  // st_blocks × 512
   std::string backing;                // name of the backing file as the image says; "" = none
   std::uint32_t internal_snapshots = 0;
+  // What a move can't carry as it is; pre-flight refuses these (qemu-nbd serves none of them, qemu_nbd.hpp),
+  // backing files and internal snapshots likewise. A dirty mark is repaired by whoever opens it for writing.
   bool external_data = false;  // qcow2: the guest's data is in another file
   bool encrypted = false;
   bool marked_dirty = false;  // qcow2: not closed in good order (incompatible bit 0)

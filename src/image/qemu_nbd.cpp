@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/json.hpp"
+#include "image/qemu_img.hpp"
 
 namespace sealift::image {
 
@@ -26,7 +27,7 @@ constexpr int kImageFd = 4;
 constexpr int kBacklog = 16;
 
 // QEMU's block options as one json: name: the format is given, backing files are cut off ("backing": null).
-// (External data files are refused before: inspect() says external_data.)
+// (Images with backing or data files are refused before.)
 std::string image_name(const QemuNbdOptions& options) {
   Json node = {{"driver", options.format},
                {"file", {{"driver", "file"}, {"filename", fmt::format("/proc/self/fd/{}", kImageFd)}}}};
@@ -101,6 +102,13 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::start(const QemuNbdOptions& options, D
                                                 const Stop& stop) {
   if (options.format != "raw" && options.format != "qcow2") {
     return fail(Code::kUnsupported, "image format '{}': raw and qcow2 are served", options.format);
+  }
+  const ImageInfo info = SEALIFT_TRY(inspect(options.image, options.format));
+  if (info.external_data || info.encrypted || !info.backing.empty()) {
+    return fail(Code::kUnsupported, "{}: {} is not served", options.image.string(),
+                info.external_data ? "a qcow2 image whose data is in another file"
+                : info.encrypted   ? "an encrypted qcow2 image"
+                                   : "a qcow2 image with a backing file");
   }
   const ProcessName process = SEALIFT_TRY(spawn_server(options));
   std::unique_ptr<QemuNbd> server(new QemuNbd(options, process));

@@ -1,0 +1,1 @@
+sealift_fuzz(leaf_table_header image)
