@@ -82,6 +82,7 @@ class HostTest : public ::testing::Test {
     for (const VmView& vm : host_->list()) {
       if (vm.machine) static_cast<void>(vm.machine->kill(soon()));
     }
+    for (const char digit : {'c', 'd'}) static_cast<void>(host_->destroy_incoming(std::string(64, digit)));
   }
   file::Path state() const { return directory_.path() / "s"; }
   std::unique_ptr<hypervisor::Hypervisor> open_hypervisor() {

@@ -58,6 +58,13 @@ std::optional<Accelerator> read_kept(const file::Path& path, const std::string& 
   return *word == "kvm" ? Accelerator::kKvm : Accelerator::kTcg;
 }
 
+// KVM without the processor's own support is not worth a probe: its guests hang until the probe's end.
+bool processor_virtualises() {
+  const auto text = file::read_text("/proc/cpuinfo", 16U << 20);
+  if (!text) return true;
+  return text->find(" vmx ") != std::string::npos || text->find(" svm ") != std::string::npos;
+}
+
 }  // namespace
 
 Result<UniqueFd> open_kvm() {
@@ -108,7 +115,7 @@ Result<bool> probe_guest_runs(const QemuSettings& settings, Accelerator accelera
 Result<Accelerator> choose_accelerator(const QemuSettings& settings, const GuestUser& user,
                                        const Stop& stop) {
   if (settings.accelerator) return *settings.accelerator;
-  if (::access("/dev/kvm", F_OK) != 0) return Accelerator::kTcg;
+  if (::access("/dev/kvm", F_OK) != 0 || !processor_virtualises()) return Accelerator::kTcg;
   const auto boot = file::read_text("/proc/sys/kernel/random/boot_id", 128);
   if (boot && !settings.probe_file.empty()) {
     if (const auto kept = read_kept(settings.probe_file, *boot)) return *kept;

@@ -353,5 +353,24 @@ TEST_F(Qemu, TheProbeGuestRunsToItsEnd) {
   EXPECT_TRUE(*runs);
 }
 
+TEST_F(Qemu, TheAcceleratorIsProbedOnceInABoot) {
+  if (::access("/dev/kvm", F_OK) != 0) GTEST_SKIP() << "no /dev/kvm: nothing to probe";
+  QemuSettings probing = settings();
+  probing.accelerator.reset();
+  probing.probe_file = path() / "probe.json";
+  const auto first = choose_accelerator(probing, *guest_user(""), Stop());
+  ASSERT_TRUE(first) << first.error().message;
+  if (!std::filesystem::exists(probing.probe_file)) {
+    EXPECT_EQ(*first, Accelerator::kTcg);  // the processor's flags were answer enough
+    const auto runs = probe_guest_runs(probing, Accelerator::kKvm, *guest_user(""), Stop());
+    EXPECT_TRUE(runs && !*runs);  // and the long way comes to the same
+    return;
+  }
+  probing.program = "/nonexistent";  // a second probe would fail
+  const auto second = choose_accelerator(probing, *guest_user(""), Stop());
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(*first, *second);
+}
+
 }  // namespace
 }  // namespace sealift::hypervisor::qemu
