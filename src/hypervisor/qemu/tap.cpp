@@ -1,8 +1,8 @@
 #include "hypervisor/qemu/tap.hpp"
 
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
@@ -16,10 +16,12 @@
 namespace sealift::hypervisor::qemu {
 
 Result<UniqueFd> open_tap(const BridgeNetwork& network, Deadline deadline) {
-  if (!std::filesystem::exists(file::Path("/sys/class/net") / network.bridge / "bridge"))
+  // Not looked up in /sys, which shows the devices of the network namespace that mounted it.
+  if (::if_nametoindex(network.bridge.c_str()) == 0) {
     return fail(Code::kNotFound,
                 "there is no bridge '{}' on this host: make it, or map the network otherwise",
                 network.bridge);
+  }
   auto tap = file::open("/dev/net/tun", O_RDWR);
   if (!tap)
     return fail(Code::kUnavailable, "no tap device for bridge {}: {}", network.bridge, tap.error().message);
