@@ -2,6 +2,7 @@
 // checked.
 #include "ledger/membership.hpp"
 #include "ledger/receipt_item.hpp"
+#include "ledger/rules.hpp"
 
 namespace sealift::ledger {
 
@@ -22,6 +23,11 @@ struct Verifier {
     Record record = SEALIFT_TRY(parse_record(item.envelope));
     if (record.domain != genesis.id()) return fail(Code::kCorrupt, "its record is of another domain");
     const BlockHeader block = SEALIFT_TRY(parse_block_header(item.block));
+    if (block.rules_version == 0 || block.rules_version > kRulesVersionMax) {
+      return fail(Code::kUnsupported,
+                  "its block {} follows rules version {}, this sealift knows version {}: upgrade it",
+                  block.height, block.rules_version, kRulesVersionMax);
+    }
     if (item.count == 0 || item.count > kBlockRecordsMax)
       return fail(Code::kCorrupt, "its block is said to hold {} records", item.count);
     const auto in_block = crypto::verify_inclusion(crypto::merkle_leaf(item.envelope), item.index, item.count,

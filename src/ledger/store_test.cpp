@@ -114,6 +114,20 @@ TEST(Store, AnAlteredKeptStateIsFound) {
   EXPECT_NE(message.find("block 64"), std::string::npos) << message;
 }
 
+// A new term may leave out the blocks that some signatures stood on; otherwise they have no reason to be
+// gone.
+TEST(Store, AKeptStateWithoutItsSignaturesIsNotTrusted) {
+  Net net;
+  for (int i = 1; i <= 70; ++i)
+    net.say(VmRegister{vm_id(i), {0}, 1, host("zurich"), digest_of("d")}, {"zurich"});
+  const std::string message = open_after(net, "zurich", "DELETE FROM signature");
+  EXPECT_NE(message.find("signatures that made it so are gone"), std::string::npos) << message;
+  EXPECT_EQ(open_after(net, "zurich", "INSERT INTO replaced (height, block) VALUES (71, x'00')"), "");
+  net.open("zurich");
+  EXPECT_EQ(net.server().final_height(), 0U);
+  EXPECT_EQ(net.server().state()->root(), net.world.state.root());
+}
+
 TEST(Store, AnOlderCopyThanWhatWasCosignedIsRefused) {
   Net net;
   net.three();

@@ -148,6 +148,7 @@ Result<Bytes> Chain::quorum_checkpoint(std::uint64_t height, const MemberSet& se
   for (std::uint64_t from = height; from <= inner_->height(); from += kAtOnce) {
     const auto heads = SEALIFT_TRY(inner_->store.heads(from, from + kAtOnce - 1));
     for (const StoredHead& stored : heads) {
+      if (stored.signatures.empty()) continue;
       Bytes note = to_bytes(stored.note());
       const auto parsed = SEALIFT_TRY(parse_signed_head(note));
       const auto names = SEALIFT_TRY(cosigners(parsed, set));

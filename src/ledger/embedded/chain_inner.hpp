@@ -43,6 +43,7 @@ struct Chain::Inner {
   Status load_sets();
   Status load_state();
   Status load_votes();
+  Status check_kept();
   Status replay();
 
   std::uint64_t height() const { return headers.size(); }

@@ -13,6 +13,7 @@ Status Chain::Inner::load() {
   SEALIFT_TRY_STATUS(load_sets());
   SEALIFT_TRY_STATUS(load_state());
   SEALIFT_TRY_STATUS(load_votes());
+  SEALIFT_TRY_STATUS(check_kept());
   SEALIFT_TRY_STATUS(replay());
   if (voted && voted->size <= height() && log.root(voted->size) != voted->root) {
     return fail(Code::kCorrupt,
@@ -97,13 +98,27 @@ Status Chain::Inner::load_votes() {
           "the ledger's file was rewritten at or before block {}: a signed checkpoint names the root {}",
           stored.head.size, stored.head.root.hex());
     }
+    if (stored.signatures.empty()) continue;  // says nothing
     const auto parsed = SEALIFT_TRY(parse_signed_head(as_bytes(stored.note())));
     if (const Status status = take_votes(parsed, keys); !status)
       return fail(Code::kCorrupt, "checkpoint of block {}: {}", stored.head.size, status.error().message);
   }
-  if (final > 0 && !votes.covered(final, set_for(final)))
-    return fail(Code::kCorrupt, "block {} was final, but the signatures that made it so are gone", final);
   return {};
+}
+
+// A quorum's signatures must cover the kept state. They may be gone for one good reason: some of them stood
+// on blocks that a new term left out. Then nothing kept is trusted, and all is counted again from the
+// genesis.
+Status Chain::Inner::check_kept() {
+  if (final == 0 || votes.covered(final, set_for(final))) return {};
+  const bool replaced = SEALIFT_TRY(store.any_replaced());
+  if (!replaced)
+    return fail(Code::kCorrupt, "block {} was final, but the signatures that made it so are gone", final);
+  final = kept_height = 0;
+  kept.reset();
+  states = {std::make_shared<const State>(State::from_genesis(store.genesis()))};
+  votes = Votes();
+  return load_votes();
 }
 
 Status Chain::Inner::replay() {

@@ -172,6 +172,11 @@ Result<Promise> Store::promise() {
   return Promise{unsigned_at(read, 0), SEALIFT_TRY(HostName::parse(read.text(1)))};
 }
 
+Result<bool> Store::any_replaced() {
+  Statement read = SEALIFT_TRY(database_.prepare("SELECT 1 FROM replaced LIMIT 1"));
+  return read.step();
+}
+
 Result<std::optional<std::string>> Store::refusal(const RecordId& id) {
   Statement read = SEALIFT_TRY(database_.prepare("SELECT reason FROM refused WHERE id = ?"));
   const bool found = SEALIFT_TRY(read.bind(id.digest.view()).step());

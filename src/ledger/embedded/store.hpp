@@ -74,6 +74,7 @@ class Store {
   Result<std::optional<StoredHead>> head(std::uint64_t term, std::uint64_t size);
   Result<std::optional<Voted>> voted();
   Result<Promise> promise();
+  Result<bool> any_replaced();
   Result<std::optional<std::string>> refusal(const RecordId& id);
   Result<std::vector<ForkEvidence>> forks();
   struct KeptState {
