@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/check.hpp"
 #include "base/log.hpp"
 #include "net/error_wire.hpp"
 #include "transport/core.hpp"
@@ -90,9 +91,12 @@ void Acceptor::Impl::serve_rejoin(net::PeerConnection connection, ByteView body,
   if (!request) return;
   const auto core = find(request->session);
   // A stranger learns nothing: for another key the session does not exist.
-  if (!core || core->context.peer_key != connection.key || core->context.failure()) {
-    const Error gone{Code::kNotFound,
-                     "the other host does not know this session any more (was its daemon restarted?)"};
+  Error gone{Code::kUnavailable,
+             "the other host does not know this session any more (was its daemon restarted?)"};
+  const bool known = core && core->context.peer_key == connection.key;
+  const auto failure = known ? core->context.failure() : std::nullopt;
+  if (failure) gone = *failure;
+  if (!known || failure) {
     static_cast<void>(answer(connection.stream, ControlType::kFailed, net::encode_error(gone), stop));
     return;
   }
@@ -121,7 +125,9 @@ Acceptor::Acceptor(SessionOptions options, OnSession on_session, std::size_t ses
     : impl_(new Impl{.options = options,
                      .on_session = std::move(on_session),
                      .sessions_max = sessions_max,
-                     .open = {}}) {}
+                     .open = {}}) {
+  SEALIFT_CHECK(options_fit(options));
+}
 
 Acceptor::~Acceptor() = default;
 

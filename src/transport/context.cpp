@@ -13,7 +13,7 @@ BufferPool::Buffer BufferPool::take() {
       return buffer;
     }
   }
-  return std::make_unique<std::uint8_t[]>(kSealedBytesMax);
+  return std::make_unique_for_overwrite<std::uint8_t[]>(kSealedBytesMax);
 }
 
 void BufferPool::give(Buffer buffer) {
@@ -22,30 +22,29 @@ void BufferPool::give(Buffer buffer) {
   if (idle->size() < kIdleMax) idle->push_back(std::move(buffer));
 }
 
+std::shared_ptr<Sealed> Sealed::make(BufferPool& pool, std::size_t size) {
+  if (size <= kSmallBytes) return std::make_shared<Sealed>(size);
+  return std::make_shared<Sealed>(pool, pool.take(), size);
+}
+
 void Pacer::set_rate(std::uint64_t bytes_per_second) {
   auto state = state_.lock();
   state->rate = bytes_per_second;
   state->free_at = std::chrono::steady_clock::now();
 }
 
-Status Pacer::wait(std::size_t bytes, const Stop& stop) {
-  constexpr Milliseconds kSlice{50};  // so that a changed rate counts soon
-  const auto asked = std::chrono::steady_clock::now();
-  SteadyTime go = asked;
-  {
-    auto state = state_.lock();
-    if (state->rate == 0) return {};
-    const auto cost =
-        std::chrono::nanoseconds(static_cast<std::uint64_t>(bytes) * 1'000'000'000U / state->rate);
-    state->free_at = std::max(state->free_at, asked) + cost;
-    go = state->free_at;
-  }
-  while (true) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= go || state_.lock()->rate == 0) return {};
-    const auto left = std::chrono::ceil<Milliseconds>(go - now);
-    if (stop.sleep(std::min(left, kSlice))) return fail(Code::kCancelled, "stopped");
-  }
+SteadyTime Pacer::next_at() const {
+  auto state = state_.lock();
+  return state->rate == 0 ? SteadyTime::min() : state->free_at;
+}
+
+void Pacer::charge(std::size_t bytes) {
+  constexpr Milliseconds kLate{20};  // a sender that woke up late may catch up that much
+  auto state = state_.lock();
+  if (state->rate == 0) return;
+  const auto cost =
+      std::chrono::nanoseconds(static_cast<std::uint64_t>(bytes) * 1'000'000'000U / state->rate);
+  state->free_at = std::max(state->free_at, std::chrono::steady_clock::now() - kLate) + cost;
 }
 
 void Context::fail(Error error, bool told_by_peer) {

@@ -31,32 +31,58 @@ class BufferPool {
 };
 
 // One record, sealed: header, ciphertext, tag. Shared: it is kept for sending again while it is being
-// written.
-struct Sealed {
-  BufferPool* pool;
-  BufferPool::Buffer buffer;
-  std::size_t size = 0;
-  Sealed(BufferPool& from, BufferPool::Buffer bytes, std::size_t used)
-      : pool(&from), buffer(std::move(bytes)), size(used) {}
+// written. Small ones get memory of their own size, so that many of them do not hold a large buffer each.
+class Sealed {
+ public:
+  static constexpr std::size_t kSmallBytes = 64 * 1024;
+  static constexpr std::size_t kCostMax = kSealedBytesMax + 256;
+
+  Sealed(BufferPool& pool, BufferPool::Buffer buffer, std::size_t size)
+      : pool_(&pool), buffer_(std::move(buffer)), size_(size) {}
+  explicit Sealed(std::size_t size)
+      : buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(size)), size_(size) {}
+  // Of the right one of both kinds, to be filled.
+  static std::shared_ptr<Sealed> make(BufferPool& pool, std::size_t size);
   Sealed(const Sealed&) = delete;
   Sealed& operator=(const Sealed&) = delete;
-  ~Sealed() { pool->give(std::move(buffer)); }
-  MutableByteView bytes() const { return {buffer.get(), size}; }
+  ~Sealed() {
+    if (pool_ != nullptr) pool_->give(std::move(buffer_));
+  }
+
+  MutableByteView bytes() const { return {buffer_.get(), size_}; }
+  std::span<std::uint8_t, kRecordHeaderBytes> head() const {
+    return std::span<std::uint8_t, kRecordHeaderBytes>(buffer_.get(), kRecordHeaderBytes);
+  }
+  MutableByteView body() const { return bytes().subspan(kRecordHeaderBytes, size_ - kRecordOverheadBytes); }
+  std::span<std::uint8_t, crypto::kAeadTagBytes> tag() const {
+    return std::span<std::uint8_t, crypto::kAeadTagBytes>(buffer_.get() + size_ - crypto::kAeadTagBytes,
+                                                          crypto::kAeadTagBytes);
+  }
+  std::size_t size() const { return size_; }
+  // What it counts in a window: the memory that it holds, on both ends.
+  std::size_t cost() const { return size_ <= kSmallBytes ? size_ + 256 : kCostMax; }
+
+ private:
+  BufferPool* pool_ = nullptr;
+  BufferPool::Buffer buffer_;
+  std::size_t size_ = 0;
 };
 using SealedPtr = std::shared_ptr<Sealed>;
 
-// Spreads what this end sends over time: bytes a second, 0 = as fast as it goes.
+// Spreads what this end sends over time: bytes a second, 0 = as fast as it goes. It never sleeps itself: who
+// sends has other things to do meanwhile (acknowledgements, signs of life).
 class Pacer {
  public:
   void set_rate(std::uint64_t bytes_per_second);
-  Status wait(std::size_t bytes, const Stop& stop);
+  SteadyTime next_at() const;      // when the next record may go; the past when it may go now
+  void charge(std::size_t bytes);  // one goes
 
  private:
   struct State {
     std::uint64_t rate = 0;
     SteadyTime free_at{};
   };
-  Guarded<State> state_;
+  mutable Guarded<State> state_;
 };
 
 class Context {
@@ -88,6 +114,9 @@ class Context {
   std::optional<Error> failure() const;
   bool failed_here() const;  // and the other side has not been told
   Stop stop() const { return stop_.token(); }
+  // The other side has said BYE: it wants nothing more and sends nothing more.
+  void leave() { left_.store(true, std::memory_order_release); }
+  bool peer_left() const { return left_.load(std::memory_order_acquire); }
 
   // Waits on a part's own condition until ready() holds: kTimeout, kCancelled (stop), or the session's
   // failure.
@@ -98,6 +127,7 @@ class Context {
     while (true) {
       if (const auto error = failure()) return std::unexpected(*error);
       if (ready()) return {};
+      if (peer_left()) return sealift::fail(Code::kClosed, "the other side has ended the session");
       if (stop.stopped()) return sealift::fail(Code::kCancelled, "stopped");
       if (deadline.passed())
         return sealift::fail(Code::kTimeout, "the other side did not get so far in time");
@@ -113,6 +143,7 @@ class Context {
   };
   mutable Guarded<Failure> failure_;
   std::atomic<bool> failed_{false};
+  std::atomic<bool> left_{false};
   StopSource stop_;
 };
 

@@ -6,10 +6,6 @@ namespace sealift::transport {
 
 namespace {
 
-constexpr std::uint16_t kConnectionsMax = 16;
-constexpr std::uint32_t kWindowBytesMax = 256U * 1024 * 1024;
-constexpr std::uint16_t kStreamsMax = 1024;
-
 void append(Encoder& out, const Agreement& agreement) {
   out.u16(agreement.connections).u32(agreement.window_bytes).u16(agreement.streams_max);
 }

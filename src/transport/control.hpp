@@ -40,6 +40,10 @@ struct Agreement {
   std::uint16_t streams_max = 0;
   bool operator==(const Agreement&) const = default;
 };
+constexpr std::uint16_t kConnectionsMax = 16;
+constexpr std::uint32_t kWindowBytesMax = 256U * 1024 * 1024;
+constexpr std::uint16_t kStreamsMax = 512;  // their positions fit one link record
+
 struct OpenRequest {
   SessionId session{};
   Agreement wanted;

@@ -17,35 +17,46 @@ struct ControlChannel::Connection {
   SteadyTime last_write = std::chrono::steady_clock::now();
 };
 
+// Waits until the connection before has ended (it is told to), then goes on from where the other side is.
+Status ControlChannel::enter(Connection& connection, std::uint64_t peer_received) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t own = ++newest_;
+  changed_.notify_all();
+  while (current_ != nullptr && newest_ == own) {
+    current_->ended = true;
+    current_->stream.close();
+    changed_.notify_all();
+    changed_.wait(lock);
+  }
+  if (newest_ != own) return fail(Code::kUnavailable, "replaced by a newer connection");
+  if (peer_received < first_ || peer_received > first_ + kept_.size()) {
+    return fail(Code::kCorrupt, "the other side's count of messages cannot be");
+  }
+  while (first_ < peer_received) {
+    kept_.pop_front();
+    ++first_;
+  }
+  next_ = first_;
+  told_ = 0;  // what the other side was told while it came back may be old by now
+  bye_sent_ = false;
+  current_ = &connection;
+  if (std::exchange(was_connected_, true)) context_.reconnects.fetch_add(1);
+  changed_.notify_all();
+  return {};
+}
+
 Status ControlChannel::run(net::TlsStream stream, std::uint64_t peer_received) {
   Connection connection{.stream = std::move(stream)};
-  {
-    std::unique_lock lock(mutex_);
-    if (current_ != nullptr) {
-      current_->ended = true;
-      current_->stream.close();
-    }
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return current_ == nullptr; });
-    if (peer_received < first_ || peer_received > first_ + kept_.size()) {
-      context_.fail({Code::kCorrupt, "the other side's count of messages cannot be"});
-      return fail(Code::kCorrupt, "the other side's count of messages cannot be");
-    }
-    while (first_ < peer_received) {
-      kept_.pop_front();
-      ++first_;
-    }
-    next_ = first_;
-    told_ = received_;
-    current_ = &connection;
-    if (std::exchange(was_connected_, true)) context_.reconnects.fetch_add(1);
+  if (Status entered = enter(connection, peer_received); !entered) {
+    if (entered.error().code == Code::kCorrupt) context_.fail(entered.error());
+    return entered;
   }
-  changed_.notify_all();
   Status received;
   {
     std::jthread sender([&] {
       static_cast<void>(send_all(connection));
       if (context_.failed_here()) tell_failure(connection);
+      connection.stream.shutdown_write();
       connection.stream.close();
     });
     received = receive_all(connection);
@@ -55,14 +66,14 @@ Status ControlChannel::run(net::TlsStream stream, std::uint64_t peer_received) {
     }
     changed_.notify_all();
   }
+  if (!received && (received.error().code == Code::kCorrupt || received.error().code == Code::kInvalid)) {
+    context_.fail({Code::kCorrupt, received.error().message});
+  }
   {
     const std::scoped_lock lock(mutex_);
     current_ = nullptr;
     lost_at_ = std::chrono::steady_clock::now();
-  }
-  changed_.notify_all();
-  if (!received && (received.error().code == Code::kCorrupt || received.error().code == Code::kInvalid)) {
-    context_.fail({Code::kCorrupt, received.error().message});
+    changed_.notify_all();
   }
   return received;
 }
@@ -74,13 +85,8 @@ std::uint64_t ControlChannel::received() const {
 
 std::optional<SteadyTime> ControlChannel::lost_since() const {
   const std::scoped_lock lock(mutex_);
-  if (current_ != nullptr || peer_left_) return std::nullopt;
+  if (current_ != nullptr) return std::nullopt;
   return lost_at_;
-}
-
-bool ControlChannel::peer_left() const {
-  const std::scoped_lock lock(mutex_);
-  return peer_left_;
 }
 
 Status ControlChannel::send(ByteView message, Deadline deadline, const Stop& stop) {
@@ -88,9 +94,9 @@ Status ControlChannel::send(ByteView message, Deadline deadline, const Stop& sto
     return fail(Code::kInvalid, "a message of {} bytes is over the limit", message.size());
   {
     std::unique_lock lock(mutex_);
-    SEALIFT_TRY_STATUS(context_.wait(changed_, lock, deadline, stop,
-                                     [&] { return kept_.size() < kMessagesMax || peer_left_; }));
-    if (peer_left_) return fail(Code::kClosed, "the other side has ended the session");
+    SEALIFT_TRY_STATUS(
+        context_.wait(changed_, lock, deadline, stop, [&] { return kept_.size() < kMessagesMax; }));
+    if (context_.peer_left()) return fail(Code::kClosed, "the other side has ended the session");
     kept_.push_back(Encoder().u64(first_ + kept_.size()).raw(message).take());
   }
   changed_.notify_all();
@@ -101,9 +107,7 @@ Result<Bytes> ControlChannel::receive(Deadline deadline, const Stop& stop) {
   Bytes message;
   {
     std::unique_lock lock(mutex_);
-    SEALIFT_TRY_STATUS(
-        context_.wait(changed_, lock, deadline, stop, [&] { return !arrived_.empty() || peer_left_; }));
-    if (arrived_.empty()) return fail(Code::kClosed, "the other side has ended the session");
+    SEALIFT_TRY_STATUS(context_.wait(changed_, lock, deadline, stop, [&] { return !arrived_.empty(); }));
     message = std::move(arrived_.front());
     arrived_.pop_front();
   }
@@ -113,15 +117,14 @@ Result<Bytes> ControlChannel::receive(Deadline deadline, const Stop& stop) {
 
 Status ControlChannel::wait_acknowledged(Deadline deadline, const Stop& stop) {
   std::unique_lock lock(mutex_);
-  return context_.wait(changed_, lock, deadline, stop, [&] { return kept_.empty() || peer_left_; });
+  return context_.wait(changed_, lock, deadline, stop, [&] { return kept_.empty(); });
 }
 
 Status ControlChannel::say_bye(Deadline deadline, const Stop& stop) {
   std::unique_lock lock(mutex_);
-  if (peer_left_) return {};
   bye_asked_ = true;
   changed_.notify_all();
-  return context_.wait(changed_, lock, deadline, stop, [&] { return bye_sent_ || peer_left_; });
+  return context_.wait(changed_, lock, deadline, stop, [&] { return bye_sent_; });
 }
 
 ControlChannel::Send ControlChannel::next_send(std::unique_lock<std::mutex>& lock, Connection& connection) {
@@ -216,14 +219,10 @@ Status ControlChannel::take(const net::Frame& frame) {
       changed_.notify_all();
       return {};
     }
-    case ControlType::kBye: {
-      {
-        const std::scoped_lock lock(mutex_);
-        peer_left_ = true;
-      }
+    case ControlType::kBye:
+      context_.leave();
       changed_.notify_all();
       return {};
-    }
     case ControlType::kFailed: {
       Error error = SEALIFT_TRY(net::decode_error(frame.body));
       context_.fail(error, /*told_by_peer=*/true);

@@ -28,7 +28,6 @@ class ControlChannel {
   Status wait_acknowledged(Deadline deadline, const Stop& stop);
   // BYE to the other side; waits until it is on its way.
   Status say_bye(Deadline deadline, const Stop& stop);
-  bool peer_left() const;
 
  private:
   struct Connection;
@@ -36,6 +35,7 @@ class ControlChannel {
     enum class Kind { kMessage, kAck, kBye, kPing, kEnd } kind = Kind::kEnd;
     Bytes body;
   };
+  Status enter(Connection& connection, std::uint64_t peer_received);
   Send next_send(std::unique_lock<std::mutex>& lock, Connection& connection);
   Status send_all(Connection& connection);
   Status send_frame(Connection& connection, ControlType type, ByteView body);
@@ -57,8 +57,8 @@ class ControlChannel {
   std::uint64_t told_ = 0;
   bool bye_asked_ = false;
   bool bye_sent_ = false;
-  bool peer_left_ = false;
   Connection* current_ = nullptr;
+  std::uint64_t newest_ = 0;  // connections so far: only the latest one may wait for its turn
   bool was_connected_ = false;
   SteadyTime lost_at_ = std::chrono::steady_clock::now();
 };

@@ -59,6 +59,12 @@ std::vector<StreamCounters> Transcripts::counters() const {
   return list;
 }
 
+bool options_fit(const SessionOptions& options) {
+  return options.connections >= 1 && options.connections <= kConnectionsMax &&
+         options.window_bytes >= kSealedBytesMax && options.window_bytes <= kWindowBytesMax &&
+         options.streams_max >= 1 && options.streams_max <= kStreamsMax;
+}
+
 SessionCore::SessionCore(Side side, const SessionId& id, const Agreement& agreed,
                          const SessionOptions& options, const crypto::PublicKey& peer, crypto::Secret secret)
     : context(side, id, agreed, options, peer, std::move(secret)), control(context) {
@@ -103,18 +109,12 @@ void SessionCore::serve_bulk(std::uint16_t link, net::TcpStream stream, const cr
 void SessionCore::keep_control(net::TlsStream first) {
   serve_control(std::move(first), 0);
   BackOff pause(context.options);
-  while (!context.stop().stopped() && !control.peer_left()) {
+  while (!context.stop().stopped() && !context.peer_left()) {
     auto again = rejoin();
     if (again) {
       pause.reset();
       serve_control(std::move(again->first), again->second);
       continue;
-    }
-    // The other side answers, and knows better: there is nothing to go back to.
-    const Code code = again.error().code;
-    if (code == Code::kNotFound || code == Code::kUnauthorized || code == Code::kRefused ||
-        code == Code::kCorrupt) {
-      context.fail(again.error());
     }
     if (pause.pause(context.stop())) return;
   }
@@ -122,18 +122,19 @@ void SessionCore::keep_control(net::TlsStream first) {
 
 Result<std::pair<net::TlsStream, std::uint64_t>> SessionCore::rejoin() {
   const Deadline deadline = Deadline::in(kDialWithin);
-  net::PeerConnection connection = SEALIFT_TRY([&] {
-    const std::scoped_lock lock(dialer_mutex_);
-    return dialer_->dial_control(deadline, context.stop());
-  }());
+  net::PeerConnection connection = SEALIFT_TRY(dialer_->dial_control(deadline, context.stop()));
   const RejoinRequest request{.session = context.id, .received = control.received()};
   SEALIFT_TRY_STATUS(net::send_frame(connection.stream, net::FrameClass::kSession,
                                      static_cast<std::uint16_t>(ControlType::kRejoin), encode_rejoin(request),
                                      deadline, context.stop()));
   const net::Frame answer =
       SEALIFT_TRY(net::receive_frame(connection.stream, kAnswerBytesMax, deadline, context.stop()));
-  if (answer.type == static_cast<std::uint16_t>(ControlType::kFailed)) {
-    return std::unexpected(SEALIFT_TRY(net::decode_error(answer.body)));
+  if (answer.frame_class == net::FrameClass::kSession &&
+      answer.type == static_cast<std::uint16_t>(ControlType::kFailed)) {
+    // The other host itself says that there is nothing to come back to: no use in trying on.
+    Error error = SEALIFT_TRY(net::decode_error(answer.body));
+    context.fail(error, /*told_by_peer=*/true);
+    return std::unexpected(std::move(error));
   }
   if (answer.frame_class != net::FrameClass::kSession ||
       answer.type != static_cast<std::uint16_t>(ControlType::kRejoined)) {
@@ -146,13 +147,10 @@ Result<std::pair<net::TlsStream, std::uint64_t>> SessionCore::rejoin() {
 // The initiator's bulk connection `index`, likewise.
 void SessionCore::keep_link(std::uint16_t index) {
   BackOff pause(context.options);
-  while (!context.stop().stopped() && !control.peer_left()) {
+  while (!context.stop().stopped() && !context.peer_left()) {
     auto connected = [&]() -> Result<std::pair<net::TcpStream, crypto::Digest>> {
       const Deadline deadline = Deadline::in(kDialWithin);
-      net::TcpStream stream = SEALIFT_TRY([&] {
-        const std::scoped_lock lock(dialer_mutex_);
-        return dialer_->dial_bulk(deadline, context.stop());
-      }());
+      net::TcpStream stream = SEALIFT_TRY(dialer_->dial_bulk(deadline, context.stop()));
       AttachRequest request{.link = index, .session = context.id};
       system_random().fill(request.nonce);
       const crypto::Digest digest =
@@ -173,7 +171,7 @@ void SessionCore::keep_house() {
   };
   while (!context.stop().sleep(kHouseEvery)) {
     if (outer_.stopped()) context.fail({Code::kCancelled, "this host is shutting down"});
-    if (control.peer_left()) continue;
+    if (context.peer_left()) continue;
     bool lost = too_long(control.lost_since());
     for (const auto& link : links_) lost = lost || too_long(link->lost_since());
     if (lost) {
@@ -185,6 +183,10 @@ void SessionCore::keep_house() {
   }
 }
 
+bool SessionCore::claim(StreamId stream, Direction direction) {
+  return claimed_.lock()->emplace(stream, direction).second;
+}
+
 bool SessionCore::all_taken() const {
   return std::ranges::all_of(links_, [](const auto& link) { return link->all_taken(); });
 }
@@ -193,7 +195,11 @@ void SessionCore::shut_down(Error reason) {
   context.fail(std::move(reason));
   control.wake();
   for (const auto& link : links_) link->wake();
-  threads_.clear();
+  std::vector<std::jthread> ending;
+  {
+    const std::scoped_lock lock(threads_mutex_);
+    ending.swap(threads_);
+  }
 }
 
 }  // namespace sealift::transport

@@ -4,6 +4,7 @@
 // lost; the acceptor's gets them from its Acceptor. A housekeeping thread ends the session when a connection
 // stays lost for too long.
 
+#include <set>
 #include <thread>
 
 #include "transport/control_channel.hpp"
@@ -27,6 +28,9 @@ class Transcripts {
   mutable Guarded<std::map<std::pair<StreamId, Direction>, Entry>> entries_;
 };
 
+// Within the limits of control.hpp.
+bool options_fit(const SessionOptions& options);
+
 class SessionCore {
  public:
   SessionCore(Side side, const SessionId& id, const Agreement& agreed, const SessionOptions& options,
@@ -43,6 +47,9 @@ class SessionCore {
   // Ends everything and joins this core's own threads. Idempotent.
   void shut_down(Error reason);
 
+  // False when that end of a stream was given out before. A second writer would count from 0 again: a second
+  // plaintext under a nonce.
+  bool claim(StreamId stream, Direction direction);
   bool all_taken() const;
   Link& link_of(StreamId stream) { return *links_[stream % links_.size()]; }
   Context context;
@@ -57,8 +64,9 @@ class SessionCore {
 
   std::vector<std::unique_ptr<Link>> links_;
   std::unique_ptr<Dialer> dialer_;
-  std::mutex dialer_mutex_;
   Stop outer_;
+  Guarded<std::set<std::pair<StreamId, Direction>>> claimed_;
+  std::mutex threads_mutex_;
   std::vector<std::jthread> threads_;
 };
 

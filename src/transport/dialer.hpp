@@ -1,6 +1,9 @@
 #pragma once
 
-// How an initiator reaches the other side, again and again. EndpointDialer is the real one.
+// How an initiator reaches the other side, again and again, from several threads at once. EndpointDialer is
+// the real one.
+
+#include <atomic>
 
 #include "crypto/identity.hpp"
 #include "net/peer.hpp"
@@ -26,7 +29,7 @@ class EndpointDialer final : public Dialer {
  private:
   net::DialOptions options_;
   crypto::Identity identity_;
-  std::size_t good_ = 0;  // the endpoint that answered last is tried first
+  std::atomic<std::size_t> good_ = 0;  // the endpoint that answered last is tried first
 };
 
 }  // namespace sealift::transport

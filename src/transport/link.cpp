@@ -4,24 +4,37 @@
 
 namespace sealift::transport {
 
+namespace {
+
+constexpr int kSocketBufferBytes = 2 * 1024 * 1024;
+
+}  // namespace
+
+// Waits until the connection before has ended (it is told to). False: a newer one came meanwhile.
+bool Link::enter(Connection& connection) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t own = ++newest_;
+  gone_.notify_all();
+  while (current_ != nullptr && newest_ == own) {
+    current_->ended = true;
+    current_->stream.close();
+    to_send_.notify_all();
+    gone_.wait(lock);
+  }
+  if (newest_ != own) return false;
+  current_ = &connection;
+  if (std::exchange(was_connected_, true)) context_.reconnects.fetch_add(1);
+  return true;
+}
+
 Status Link::run(net::TcpStream stream, const crypto::Digest& attachment) {
   stream.set_no_delay(true);
-  stream.set_buffers(2 * 1024 * 1024, 2 * 1024 * 1024);
+  stream.set_buffers(kSocketBufferBytes, kSocketBufferBytes);
   Connection connection{
       .stream = std::move(stream),
       .sealer = crypto::Sealer(link_key(context_.secret, context_.side, attachment)),
       .opener = crypto::Opener(link_key(context_.secret, other(context_.side), attachment))};
-  {
-    std::unique_lock lock(mutex_);
-    if (current_ != nullptr) {
-      current_->ended = true;
-      current_->stream.close();
-    }
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return current_ == nullptr; });
-    current_ = &connection;
-    if (std::exchange(was_connected_, true)) context_.reconnects.fetch_add(1);
-  }
+  if (!enter(connection)) return fail(Code::kUnavailable, "replaced by a newer connection");
   Status sent;
   Status received;
   {
@@ -35,16 +48,16 @@ Status Link::run(net::TcpStream stream, const crypto::Digest& attachment) {
       const std::scoped_lock lock(mutex_);
       connection.ended = true;
     }
-    changed_.notify_all();
+    to_send_.notify_all();
+  }
+  for (const Status* status : {&received, &sent}) {
+    if (!*status && status->error().code == Code::kCorrupt) context_.fail(status->error());
   }
   {
     const std::scoped_lock lock(mutex_);
     current_ = nullptr;
     lost_at_ = std::chrono::steady_clock::now();
-  }
-  changed_.notify_all();
-  for (const Status* status : {&received, &sent}) {
-    if (!*status && status->error().code == Code::kCorrupt) context_.fail(status->error());
+    gone_.notify_all();
   }
   return received ? sent : received;
 }
@@ -55,28 +68,36 @@ std::optional<SteadyTime> Link::lost_since() const {
   return lost_at_;
 }
 
+void Link::wake() {
+  const std::scoped_lock lock(mutex_);
+  to_send_.notify_all();
+  for (auto& [id, stream] : outgoing_) stream.changed.notify_all();
+  for (auto& [id, stream] : incoming_) stream.changed.notify_all();
+}
+
 Status Link::wait_room(StreamId id, Deadline deadline, const Stop& stop) {
   std::unique_lock lock(mutex_);
+  if (!outgoing_.contains(id) && outgoing_.size() >= context_.agreed.streams_max) {
+    return fail(Code::kExhausted, "more streams than the {} that were agreed", context_.agreed.streams_max);
+  }
   Outgoing& stream = outgoing_[id];
-  return context_.wait(changed_, lock, deadline, stop, [&] {
-    return stream.kept.empty() || stream.bytes + kSealedBytesMax <= context_.agreed.window_bytes;
+  return context_.wait(stream.changed, lock, deadline, stop, [&] {
+    return stream.kept.empty() || stream.bytes + Sealed::kCostMax <= context_.agreed.window_bytes;
   });
 }
 
 void Link::commit(StreamId id, SealedPtr record) {
-  {
-    const std::scoped_lock lock(mutex_);
-    Outgoing& stream = outgoing_[id];
-    stream.bytes += record->size;
-    stream.kept.push_back(std::move(record));
-  }
-  changed_.notify_all();
+  const std::scoped_lock lock(mutex_);
+  Outgoing& stream = outgoing_[id];
+  stream.bytes += record->cost();
+  stream.kept.push_back(std::move(record));
+  to_send_.notify_one();
 }
 
 Status Link::wait_taken(StreamId id, Deadline deadline, const Stop& stop) {
   std::unique_lock lock(mutex_);
   Outgoing& stream = outgoing_[id];
-  return context_.wait(changed_, lock, deadline, stop, [&] { return stream.kept.empty(); });
+  return context_.wait(stream.changed, lock, deadline, stop, [&] { return stream.kept.empty(); });
 }
 
 bool Link::all_taken() const {
@@ -87,24 +108,22 @@ bool Link::all_taken() const {
 Result<SealedPtr> Link::next(StreamId id, Deadline deadline, const Stop& stop) {
   std::unique_lock lock(mutex_);
   Incoming& stream = incoming_[id];
-  SEALIFT_TRY_STATUS(context_.wait(changed_, lock, deadline, stop, [&] { return !stream.arrived.empty(); }));
+  SEALIFT_TRY_STATUS(
+      context_.wait(stream.changed, lock, deadline, stop, [&] { return !stream.arrived.empty(); }));
   SealedPtr record = std::move(stream.arrived.front());
   stream.arrived.pop_front();
   return record;
 }
 
-void Link::done_with(StreamId id, std::size_t bytes) {
-  bool wake = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    Incoming& stream = incoming_[id];
-    ++stream.taken;
-    stream.bytes -= bytes;
-    stream.untold_bytes += bytes;
-    if (!untold_since_) untold_since_ = std::chrono::steady_clock::now();
-    wake = stream.untold_bytes >= context_.agreed.window_bytes / 8 || stream.arrived.empty();
-  }
-  if (wake) changed_.notify_all();
+void Link::done_with(StreamId id, std::size_t cost) {
+  const std::scoped_lock lock(mutex_);
+  Incoming& stream = incoming_[id];
+  ++stream.taken;
+  stream.bytes -= cost;
+  stream.untold_bytes += cost;
+  const bool first = !untold_since_;
+  if (first) untold_since_ = std::chrono::steady_clock::now();
+  if (first || stream.untold_bytes >= tell_after_bytes()) to_send_.notify_one();
 }
 
 }  // namespace sealift::transport

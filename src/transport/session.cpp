@@ -23,6 +23,7 @@ Session::~Session() {
 Result<std::unique_ptr<Session>> Session::initiate(std::unique_ptr<Dialer> dialer,
                                                    const SessionOptions& options, Deadline deadline,
                                                    const Stop& stop) {
+  SEALIFT_CHECK(options_fit(options));
   net::PeerConnection connection = SEALIFT_TRY(dialer->dial_control(deadline, stop));
   OpenRequest request;
   system_random().fill(request.session);
@@ -34,7 +35,8 @@ Result<std::unique_ptr<Session>> Session::initiate(std::unique_ptr<Dialer> diale
                                      deadline, stop));
   const net::Frame answer =
       SEALIFT_TRY(net::receive_frame(connection.stream, kAnswerBytesMax, deadline, stop));
-  if (answer.type == static_cast<std::uint16_t>(ControlType::kFailed)) {
+  if (answer.frame_class == net::FrameClass::kSession &&
+      answer.type == static_cast<std::uint16_t>(ControlType::kFailed)) {
     return std::unexpected(SEALIFT_TRY(net::decode_error(answer.body)));
   }
   if (answer.frame_class != net::FrameClass::kSession ||
@@ -42,7 +44,8 @@ Result<std::unique_ptr<Session>> Session::initiate(std::unique_ptr<Dialer> diale
     return fail(Code::kUnavailable, "the other side opens no session");
   }
   const Agreement agreed = SEALIFT_TRY(decode_agreement(answer.body));
-  if (agreed.connections != request.wanted.connections)
+  if (agreed.connections != request.wanted.connections || agreed.window_bytes > request.wanted.window_bytes ||
+      agreed.streams_max > request.wanted.streams_max)
     return fail(Code::kCorrupt, "the other side agrees to something else");
   auto core = std::make_shared<SessionCore>(
       Side::kInitiator, request.session, agreed, options, connection.key,
@@ -68,12 +71,12 @@ Result<Bytes> Session::receive(Deadline deadline, const Stop& stop) {
 }
 
 StreamWriter Session::writer(StreamId id) {
-  SEALIFT_CHECK(id != 0);
+  SEALIFT_CHECK(id != 0 && core_->claim(id, Direction::kSent));
   return StreamWriter(std::make_unique<StreamWriter::Impl>(core_, id));
 }
 
 StreamReader Session::reader(StreamId id) {
-  SEALIFT_CHECK(id != 0);
+  SEALIFT_CHECK(id != 0 && core_->claim(id, Direction::kReceived));
   return StreamReader(std::make_unique<StreamReader::Impl>(core_, id));
 }
 
@@ -99,12 +102,15 @@ std::optional<Error> Session::failure() const {
 
 Status Session::close(Deadline deadline, const Stop& stop) {
   SEALIFT_TRY_STATUS(core_->control.wait_acknowledged(deadline, stop));
-  while (!core_->all_taken() && !core_->control.peer_left()) {
+  while (!core_->all_taken()) {
+    if (core_->context.peer_left()) return fail(Code::kClosed, "the other side has ended the session before");
     if (const auto error = core_->context.failure()) return std::unexpected(*error);
     if (deadline.passed()) return fail(Code::kTimeout, "the other side did not take everything in time");
     if (stop.sleep(kTakenLook)) return fail(Code::kCancelled, "stopped");
   }
-  SEALIFT_TRY_STATUS(core_->control.say_bye(deadline, stop));
+  const Status bye = core_->control.say_bye(deadline, stop);
+  if (!bye && bye.error().code != Code::kClosed) return bye;  // closed: the other side was first
+  // Not a failure to be told: the other side has heard BYE.
   core_->context.fail({Code::kClosed, "the session is closed"}, /*told_by_peer=*/true);
   core_->shut_down({Code::kClosed, "the session is closed"});
   return {};

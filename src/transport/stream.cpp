@@ -1,18 +1,12 @@
 #include "transport/stream.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.hpp"
 #include "transport/stream_ends.hpp"
 
 namespace sealift::transport {
-
-namespace {
-
-std::span<std::uint8_t, crypto::kAeadTagBytes> tag_of(const Sealed& record) {
-  return std::span<std::uint8_t, crypto::kAeadTagBytes>(
-      record.buffer.get() + record.size - crypto::kAeadTagBytes, crypto::kAeadTagBytes);
-}
-
-}  // namespace
 
 StreamWriter::Impl::Impl(std::shared_ptr<SessionCore> session_core, StreamId stream)
     : core(std::move(session_core)),
@@ -24,7 +18,8 @@ StreamWriter::Impl::~Impl() {
   core->context.pool.give(std::move(buffer));
 }
 
-// Seals the buffer's first n bytes in place and hands the whole buffer over; a fresh one takes its place.
+// Seals the buffer's first n bytes in place. A large record takes the whole buffer along and a fresh one
+// takes its place; a small one is copied.
 Status StreamWriter::Impl::seal(RecordKind kind, std::size_t n, Deadline deadline, const Stop& stop) {
   SEALIFT_CHECK(!finished);
   SEALIFT_TRY_STATUS(link.wait_room(id, deadline, stop));
@@ -33,14 +28,20 @@ Status StreamWriter::Impl::seal(RecordKind kind, std::size_t n, Deadline deadlin
     sealer.emplace(stream_key(core->context.secret, core->context.side, id, group));
     key_group = group;
   }
-  const RecordHeader header{
-      .kind = kind, .stream = id, .sequence = sequence, .length = static_cast<std::uint32_t>(n)};
-  const std::span<std::uint8_t, kRecordHeaderBytes> head(buffer.get(), kRecordHeaderBytes);
-  encode_record_header(header, head);
-  auto record = std::make_shared<Sealed>(core->context.pool, std::move(buffer), kRecordOverheadBytes + n);
-  buffer = core->context.pool.take();
-  sealer->seal(sequence++, head, record->bytes().subspan(kRecordHeaderBytes, n), tag_of(*record));
-  core->transcripts.add(id, Direction::kSent, head, tag_of(*record), n);
+  const std::size_t size = kRecordOverheadBytes + n;
+  SealedPtr record;
+  if (size <= Sealed::kSmallBytes) {
+    record = std::make_shared<Sealed>(size);
+    std::copy_n(buffer.get() + kRecordHeaderBytes, n, record->body().begin());
+  } else {
+    record =
+        std::make_shared<Sealed>(core->context.pool, std::exchange(buffer, core->context.pool.take()), size);
+  }
+  encode_record_header(
+      {.kind = kind, .stream = id, .sequence = sequence, .length = static_cast<std::uint32_t>(n)},
+      record->head());
+  sealer->seal(sequence++, record->head(), record->body(), record->tag());
+  core->transcripts.add(id, Direction::kSent, record->head(), record->tag(), n);
   link.commit(id, std::move(record));
   return {};
 }
@@ -74,36 +75,34 @@ StreamReader::~StreamReader() = default;
 
 void StreamReader::Impl::release() {
   if (!record) return;
-  const std::size_t bytes = record->size;
+  const std::size_t cost = record->cost();
   record.reset();
-  link.done_with(id, bytes);
+  link.done_with(id, cost);
 }
 
 Result<std::optional<ByteView>> StreamReader::Impl::next(Deadline deadline, const Stop& stop) {
   release();
   if (ended) return std::nullopt;
   record = SEALIFT_TRY(link.next(id, deadline, stop));
-  const std::span<std::uint8_t, kRecordHeaderBytes> head(record->buffer.get(), kRecordHeaderBytes);
-  const RecordHeader header = SEALIFT_TRY(decode_record_header(head));
+  const RecordHeader header = SEALIFT_TRY(decode_record_header(record->head()));
   const std::uint64_t group = header.sequence >> kKeyGroupShift;
   if (!opener || group != key_group) {
     opener.emplace(stream_key(core->context.secret, other(core->context.side), id, group));
     key_group = group;
   }
-  const MutableByteView body = record->bytes().subspan(kRecordHeaderBytes, header.length);
-  const auto tag = tag_of(*record);
-  if (const Status opened = opener->open(header.sequence, head, body, tag); !opened) {
+  const auto opened = opener->open(header.sequence, record->head(), record->body(), record->tag());
+  if (!opened) {
     core->context.fail(
         {Code::kCorrupt, fmt::format("stream {}: record {} was altered on its way", id, header.sequence)});
     return std::unexpected(*core->context.failure());
   }
-  core->transcripts.add(id, Direction::kReceived, head, tag, header.length);
+  core->transcripts.add(id, Direction::kReceived, record->head(), record->tag(), header.length);
   if (header.kind == RecordKind::kLast) {
     ended = true;
     release();
     return std::nullopt;
   }
-  return ByteView(body);
+  return ByteView(record->body());
 }
 
 Result<std::optional<ByteView>> StreamReader::next(Deadline deadline, const Stop& stop) {

@@ -5,7 +5,7 @@
 
 #include "transport/attach.hpp"
 
-namespace sealift::transport::test {
+namespace sealift::transport::testing {
 
 struct Relay::Pair {
   std::optional<net::TcpStream> near, far;
@@ -120,13 +120,15 @@ void Relay::pump(const std::shared_ptr<Pair>& pair, Way way) {
     while (true) {
       const auto got = from.read_some(some, never, stop_.token());
       if (!got || *got == 0) return;
-      Unit unit{.kind = Unit::Kind::kTls, .way = way,
+      Unit unit{.kind = Unit::Kind::kTls,
+                .way = way,
                 .bytes = Bytes(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(*got))};
       if (!pass(*pair, std::move(unit))) return;
     }
   }
   if (way == Way::kForward) {
-    if (!whole(Unit::Kind::kAttachRequest, kAttachRequestBytes) || !whole(Unit::Kind::kAttachProof, 32)) return;
+    if (!whole(Unit::Kind::kAttachRequest, kAttachRequestBytes) || !whole(Unit::Kind::kAttachProof, 32))
+      return;
   } else if (!whole(Unit::Kind::kAttachAnswer, kAttachNonceBytes + 32)) {
     return;
   }
@@ -138,11 +140,12 @@ void Relay::pump(const std::shared_ptr<Pair>& pair, Way way) {
     if (!header) return;
     unit.header = *header;
     unit.bytes.resize(kRecordOverheadBytes + header->length);
-    if (!net::read_exact(from, MutableByteView(unit.bytes).subspan(kRecordHeaderBytes), never, stop_.token())) {
+    if (!net::read_exact(from, MutableByteView(unit.bytes).subspan(kRecordHeaderBytes), never,
+                         stop_.token())) {
       return;
     }
     if (!pass(*pair, std::move(unit))) return;
   }
 }
 
-}  // namespace sealift::transport::test
+}  // namespace sealift::transport::testing

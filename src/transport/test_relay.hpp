@@ -13,8 +13,9 @@
 
 #include "net/socket.hpp"
 #include "transport/record.hpp"
+#include "transport/test_pair.hpp"
 
-namespace sealift::transport::test {
+namespace sealift::transport::testing {
 
 enum class Way { kForward, kBack };  // dialler to listener, listener to dialler
 
@@ -23,9 +24,9 @@ struct Unit {
   Way way = Way::kForward;
   std::size_t connection = 0;  // in the order of arrival
   std::uint16_t link = 0;      // of bulk connections
-  RecordHeader header;         // of records
-  Bytes bytes;                 // what came
-  std::vector<Bytes> out;      // what goes on: `bytes` alone at first
+  RecordHeader header{};       // of records
+  Bytes bytes{};               // what came
+  std::vector<Bytes> out{};    // what goes on: `bytes` alone at first
   bool cut = false;            // both ways, after `out`
 };
 
@@ -37,7 +38,7 @@ class Relay {
   ~Relay();
   net::Endpoint endpoint() const { return {"127.0.0.1", listener_.port()}; }
   void set_hook(Hook hook);
-  void cut_all();             // every connection that is open now
+  void cut_all();              // every connection that is open now
   void refuse(bool refusing);  // new connections are closed at once
   std::size_t connections() const;
 
@@ -59,4 +60,19 @@ class Relay {
   std::jthread accepting_;
 };
 
-}  // namespace sealift::transport::test
+// A Pair whose connections all go through a relay.
+struct RelayedPair : Pair {
+  using Pair::Pair;
+  ~RelayedPair() {
+    initiator.reset();
+    accepted.reset();
+    stop_server();
+  }
+  void connect(Relay::Hook hook) {
+    relay = std::make_unique<Relay>(endpoint(), std::move(hook));
+    Pair::connect(relay->endpoint());
+  }
+  std::unique_ptr<Relay> relay;
+};
+
+}  // namespace sealift::transport::testing
