@@ -6,6 +6,7 @@ The policy is data: layers.toml beside this file. One line per violation, as fil
   check_layers.py --self-test                     prove that a forbidden include is found
 Exit: 0 clean, 1 violations, 2 wrong use.
 """
+
 import argparse
 import fnmatch
 import pathlib
@@ -40,7 +41,7 @@ def cmake_declaration(path):
             call = re.search(r"\bsealift_module\s*\(", line)
             if not call:
                 continue
-            inside, line = True, line[call.end():]
+            inside, line = True, line[call.end() :]
         body, closed, _ = line.partition(")")
         for word in body.split():
             if word in KEYWORDS:
@@ -61,7 +62,9 @@ def check_file(path, module, relative, modules, restricted, declared, root):
         quote, target = match.groups()
         where = f"src/{relative}:{number}"
         for prefix, allowed in restricted.items():
-            if target.startswith(prefix) and not any(fnmatch.fnmatch(relative, pattern) for pattern in allowed):
+            if target.startswith(prefix) and not any(
+                fnmatch.fnmatch(relative, pattern) for pattern in allowed
+            ):
                 yield f"{where}: only {', '.join(allowed) or 'nobody'} may include <{target}>"
         if quote == "<":
             continue
@@ -69,9 +72,9 @@ def check_file(path, module, relative, modules, restricted, declared, root):
         if used == "tests" and relative.endswith("_test.cpp"):
             continue
         if "/" not in target or used not in modules:
-            yield f"{where}: include \"{target}\" by its full path from src/ (module/file.hpp)"
+            yield f'{where}: include "{target}" by its full path from src/ (module/file.hpp)'
         elif not (root / "src" / target).exists():
-            yield f"{where}: \"{target}\" does not exist"
+            yield f'{where}: "{target}" does not exist'
         elif used == module:
             continue
         elif used not in modules[module]:
@@ -99,7 +102,12 @@ def check_module(folder, modules, restricted, root):
         if path.suffix not in SUFFIXES:
             continue
         relative = path.relative_to(root / "src").as_posix()
-        if path.suffix == ".cpp" and listed is not None and path.relative_to(folder).as_posix() not in listed and path.name not in listed:
+        if (
+            path.suffix == ".cpp"
+            and listed is not None
+            and path.relative_to(folder).as_posix() not in listed
+            and path.name not in listed
+        ):
             yield f"src/{relative}:1: not listed in src/{module}/CMakeLists.txt"
         yield from check_file(path, module, relative, modules, restricted, declared, root)
 
@@ -123,18 +131,50 @@ def self_test(policy):
     base = {"src/base/bytes.hpp": "#pragma once\n"}
     crypto = {"src/crypto/digest.hpp": "#pragma once\n"}
     cases = [
-        ("a downward include is fine", base | {"src/crypto/a.cpp": '#include "base/bytes.hpp"\n#include <openssl/evp.h>\n'}, None),
-        ("an upward include", crypto | {"src/base/a.cpp": '\n#include "crypto/digest.hpp"\n'}, "src/base/a.cpp:2: base may not use crypto"),
-        ("a sideways include", {"src/image/a.hpp": "", "src/ledger/b.cpp": '#include "image/a.hpp"\n'}, "src/ledger/b.cpp:1: ledger may not use image"),
-        ("a restricted header", {"src/image/a.cpp": "#include <openssl/evp.h>\n"}, "src/image/a.cpp:1: only crypto/*"),
-        ("an undeclared module", base | {"src/net/a.cpp": '#include "base/bytes.hpp"\n',
-                                         "src/net/CMakeLists.txt": "sealift_module(net\n  SOURCES a.cpp\n  DEPENDS crypto)\n"},
-         "src/net/a.cpp:1: net uses base, but"),
-        ("a forbidden DEPENDS", {"src/net/CMakeLists.txt": "sealift_module(net SOURCES\n  DEPENDS base ledger)\n"},
-         "src/net/CMakeLists.txt:2: DEPENDS ledger"),
-        ("a file CMake does not know", {"src/net/a.cpp": "", "src/net/CMakeLists.txt": "sealift_module(net SOURCES b.cpp)\n"},
-         "src/net/a.cpp:1: not listed"),
-        ("a relative include", base | {"src/base/a.cpp": '#include "bytes.hpp"\n'}, "src/base/a.cpp:1: include"),
+        (
+            "a downward include is fine",
+            base | {"src/crypto/a.cpp": '#include "base/bytes.hpp"\n#include <openssl/evp.h>\n'},
+            None,
+        ),
+        (
+            "an upward include",
+            crypto | {"src/base/a.cpp": '\n#include "crypto/digest.hpp"\n'},
+            "src/base/a.cpp:2: base may not use crypto",
+        ),
+        (
+            "a sideways include",
+            {"src/image/a.hpp": "", "src/ledger/b.cpp": '#include "image/a.hpp"\n'},
+            "src/ledger/b.cpp:1: ledger may not use image",
+        ),
+        (
+            "a restricted header",
+            {"src/image/a.cpp": "#include <openssl/evp.h>\n"},
+            "src/image/a.cpp:1: only crypto/*",
+        ),
+        (
+            "an undeclared module",
+            base
+            | {
+                "src/net/a.cpp": '#include "base/bytes.hpp"\n',
+                "src/net/CMakeLists.txt": "sealift_module(net\n  SOURCES a.cpp\n  DEPENDS crypto)\n",
+            },
+            "src/net/a.cpp:1: net uses base, but",
+        ),
+        (
+            "a forbidden DEPENDS",
+            {"src/net/CMakeLists.txt": "sealift_module(net SOURCES\n  DEPENDS base ledger)\n"},
+            "src/net/CMakeLists.txt:2: DEPENDS ledger",
+        ),
+        (
+            "a file CMake does not know",
+            {"src/net/a.cpp": "", "src/net/CMakeLists.txt": "sealift_module(net SOURCES b.cpp)\n"},
+            "src/net/a.cpp:1: not listed",
+        ),
+        (
+            "a relative include",
+            base | {"src/base/a.cpp": '#include "bytes.hpp"\n'},
+            "src/base/a.cpp:1: include",
+        ),
         ("an unknown module", {"src/misc/a.cpp": ""}, "src/misc:1: unknown module"),
     ]
     failed = 0
@@ -142,7 +182,9 @@ def self_test(policy):
         found = violations(files)
         good = not found if expected is None else any(line.startswith(expected) for line in found)
         failed += not good
-        print(f"{'ok  ' if good else 'FAIL'} {name}" + ("" if good else f": wanted {expected!r}, found {found}"))
+        print(
+            f"{'ok  ' if good else 'FAIL'} {name}" + ("" if good else f": wanted {expected!r}, found {found}")
+        )
     return 1 if failed else 0
 
 

@@ -1,5 +1,6 @@
 """Daemons and QEMUs killed in every phase, a thawed source, strangers and expelled members: at the end one host runs the VM,
 or, its QEMU killed, can start it."""
+
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ def running_at(hosts, vm):
 
 def settle(hosts, vm):
     """Waits until every move has ended at every host, and one host alone has the VM; that host."""
+
     def quiet():
         if any(not move["ended"] for host in hosts for move in host.cli("moves", "list")["moves"]):
             return None
@@ -52,7 +54,9 @@ def killed_in_phases(lab, victim_of, phases):
         move_id = source.begin_move("web-01", target, "--live", *limit)
         at = PHASES.index(phase)
         # What is too quick to be seen is caught one phase later: that counts, the promise is the same.
-        seen = source.wait_move(move_id, lambda m, at=at: m["ended"] or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at))
+        seen = source.wait_move(
+            move_id, lambda m, at=at: m["ended"] or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at)
+        )
         note(f"wanted {phase}, at {seen['phase']}: kill")
         keeps_memory = victim_of(source, target)
         source = alive(lab, hosts, "web-01", boot if keeps_memory else None)
@@ -61,6 +65,7 @@ def killed_in_phases(lab, victim_of, phases):
 
 def case_kill_source_daemon(lab):
     """kill -9 of the source's daemon in each phase."""
+
     def victim(source, target):
         source.restart()
         return True
@@ -70,6 +75,7 @@ def case_kill_source_daemon(lab):
 
 def case_kill_target_daemon(lab):
     """kill -9 of the destination's daemon in each phase. After the commit its guest may be started from its disks."""
+
     def victim(source, target):
         target.restart()
         return False
@@ -79,6 +85,7 @@ def case_kill_target_daemon(lab):
 
 def case_kill_qemu(lab):
     """kill -9 of the source's, then of the destination's QEMU, while copying and when switching."""
+
     def kill_all(host):
         for pid in host.processes():
             os.kill(pid, signal.SIGKILL)
@@ -92,8 +99,11 @@ def case_kill_qemu(lab):
         return False
 
     turn = [source_qemu, target_qemu] * 4
-    killed_in_phases(lab, lambda source, target: turn.pop(0)(source, target),
-                     ["copying", "copying", "switching", "switching", "sealed", "sealed"])
+    killed_in_phases(
+        lab,
+        lambda source, target: turn.pop(0)(source, target),
+        ["copying", "copying", "switching", "switching", "sealed", "sealed"],
+    )
 
 
 def case_thawed_source(lab):
@@ -160,7 +170,10 @@ def case_strangers(lab):
     zurich.cli("domain", "expel", "basel", "--reason", "test")
     if "basel" in [m["name"] for m in zurich.cli("domain", "members")["members"]]:
         bern.cli("domain", "approve", "basel")
-    wait_until("basel to be out", lambda: "basel" not in [m["name"] for m in zurich.cli("domain", "members")["members"]])
+    wait_until(
+        "basel to be out",
+        lambda: "basel" not in [m["name"] for m in zurich.cli("domain", "members")["members"]],
+    )
     bern.create_vm("web-01", settings="guest.mem=16")
     guest = bern.start_vm("web-01")
     bern.wait_ended(bern.begin_move("web-01", zurich, "--live"), "done")

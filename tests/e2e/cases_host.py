@@ -1,4 +1,5 @@
 """One host alone: VMs and their life, a daemon that comes and goes, and what a new user does wrong."""
+
 import os
 import pathlib
 import signal
@@ -11,7 +12,9 @@ def case_vm_life(lab):
     """create, list, show, start, console, stop by power button, kill, remove; quarantine."""
     host = lab.host("zurich").start()
     assert host.cli("vm", "list")["vms"] == []
-    host.create_vm("web-01", disks=[("raw", "64M"), ("qcow2", "64M")], settings="guest.mem=16 guest.disk=1000")
+    host.create_vm(
+        "web-01", disks=[("raw", "64M"), ("qcow2", "64M")], settings="guest.mem=16 guest.disk=1000"
+    )
     assert host.vm_state("web-01") == "off"
     guest = host.start_vm("web-01")
     shown = host.vm("web-01")
@@ -21,7 +24,12 @@ def case_vm_life(lab):
     guest.verify()
 
     note("console")
-    console = subprocess.Popen(host.command("vm", "console", "web-01"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    console = subprocess.Popen(
+        host.command("vm", "console", "web-01"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     console.stdin.write(b"counter\n")
     console.stdin.flush()
     seen = b""
@@ -103,7 +111,12 @@ def case_errors(lab):
     host = lab.host("zurich")
     run = host.fails
     run("vm", "list", code=EXIT_UNAVAILABLE, says=["host run"])
-    nowhere = subprocess.run([BINARY, "--state", str(lab.folder / "none"), "host", "run"], capture_output=True, text=True, timeout=30)
+    nowhere = subprocess.run(
+        [BINARY, "--state", str(lab.folder / "none"), "host", "run"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert nowhere.returncode != 0 and "host init" in nowhere.stderr + nowhere.stdout, nowhere
     again = host.run("host", "init")
     assert again.returncode != 0 and "already" in (again.stderr + again.stdout).lower(), again
@@ -139,8 +152,10 @@ def case_errors(lab):
         source = lab.folder / "big.raw"
         source.write_bytes(os.urandom(8 << 20))
         path = lab.folder / "full.toml"
-        path.write_text('name = "full"\nmemory = "128M"\n[[disk]]\nname = "vda"\npool = "small"\nformat = "raw"\n'
-                        f'source = "{source}"\n')
+        path.write_text(
+            'name = "full"\nmemory = "128M"\n[[disk]]\nname = "vda"\npool = "small"\nformat = "raw"\n'
+            f'source = "{source}"\n'
+        )
         run("vm", "create", path, says="space")
         assert host.cli("vm", "list")["vms"] == [] and list(pool.iterdir()) == [], list(pool.iterdir())
     finally:

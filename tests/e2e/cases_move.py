@@ -1,4 +1,5 @@
 """Moves that succeed, and moves that must not: cold and live, formats, firmware, tampering, aborts, cuts."""
+
 import json
 import pathlib
 import threading
@@ -32,9 +33,18 @@ def check_left(host, vm, move):
 
 def check_nothing_arrived(host, vm):
     """A refused move leaves nothing: no VM, no process, no files."""
-    wait_until(f"{host.name} to destroy what it holds",
-               lambda: not host.has_vm(vm) and not host.processes() and all(move["ended"] for move in host.cli("moves", "list")["moves"]))
-    left = [str(p) for place in ("vms", "moves", "pools/default") for p in (host.state / place).glob("*") if p.name != ".quarantine"]
+    wait_until(
+        f"{host.name} to destroy what it holds",
+        lambda: not host.has_vm(vm)
+        and not host.processes()
+        and all(move["ended"] for move in host.cli("moves", "list")["moves"]),
+    )
+    left = [
+        str(p)
+        for place in ("vms", "moves", "pools/default")
+        for p in (host.state / place).glob("*")
+        if p.name != ".quarantine"
+    ]
     assert left == [], left
 
 
@@ -47,7 +57,11 @@ def migrate(source, target, vm, *options):
 def case_cold(lab):
     """Powered off, one raw and one qcow2 disk: sparse, verified, receipt; and back again with the changes only."""
     zurich, bern = lab.pair()
-    zurich.create_vm("web-01", disks=[("raw", "256M"), ("qcow2", "256M")], settings="guest.mem=16 guest.disk=3000 guest.span=8")
+    zurich.create_vm(
+        "web-01",
+        disks=[("raw", "256M"), ("qcow2", "256M")],
+        settings="guest.mem=16 guest.disk=3000 guest.span=8",
+    )
     guest = zurich.start_vm("web-01")
     wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 200)
     before = guest.verify()
@@ -58,16 +72,23 @@ def case_cold(lab):
     zurich.cli("migrate", "web-01", "--to", "bern", "--dry-run")
     assert zurich.vm_state("web-01") == "off" and not bern.has_vm("web-01")
     move = migrate(zurich, bern, "web-01", "--cold")
-    assert move["mode"] == "cold" and sum(disk["sent_bytes"] for disk in move["disks"]) < 64 << 20, move["disks"]
+    assert move["mode"] == "cold" and sum(disk["sent_bytes"] for disk in move["disks"]) < 64 << 20, move[
+        "disks"
+    ]
     check_receipt(zurich, move, "web-01")
     check_left(zurich, "web-01", move)
     shown = bern.vm("web-01")
     assert [disk["format"] for disk in shown["disks"]] == ["raw", "qcow2"] and shown["epoch"] == 1, shown
     raw = pathlib.Path(shown["disks"][0]["path"])
-    assert raw.stat().st_size == 256 << 20 and raw.stat().st_blocks * 512 < 64 << 20, "the raw image is no longer sparse"
+    assert (
+        raw.stat().st_size == 256 << 20 and raw.stat().st_blocks * 512 < 64 << 20
+    ), "the raw image is no longer sparse"
     guest = bern.start_vm("web-01")
     after = guest.verify()
-    assert all(int(b) >= int(a) for a, b in zip(before["sequence"].split(","), after["sequence"].split(","), strict=True))
+    assert all(
+        int(b) >= int(a)
+        for a, b in zip(before["sequence"].split(","), after["sequence"].split(","), strict=True)
+    )
     bern.cli("vm", "stop", "web-01")
 
     note("and back")
@@ -95,7 +116,9 @@ def live_there_and_back(lab, disks, firmware, settings, memory="160M"):
         assert guest.status()["boot"] == boot, "the guest was booted anew"
         assert int(now["counter"]) >= int(last["counter"]), (last, now)
         assert move["report"]["pause_ms"] > 0, move
-        note(f"pause {move['report']['pause_ms']:.0f} ms of {move['report']['total_ms']} ms: {move['report']['pause_parts_ms']}")
+        note(
+            f"pause {move['report']['pause_ms']:.0f} ms of {move['report']['total_ms']} ms: {move['report']['pause_parts_ms']}"
+        )
         check_receipt(source, move, "web-01")
         check_left(source, "web-01", move)
         last = guest.verify()
@@ -109,7 +132,13 @@ def case_live(lab):
 
 def case_live_uefi_two_disks(lab):
     """Running, UEFI, qcow2 and raw, there and back."""
-    live_there_and_back(lab, [("qcow2", "128M"), ("raw", "64M")], "uefi", "guest.mem=48 guest.rate=10 guest.disk=500", memory="256M")
+    live_there_and_back(
+        lab,
+        [("qcow2", "128M"), ("raw", "64M")],
+        "uefi",
+        "guest.mem=48 guest.rate=10 guest.disk=500",
+        memory="256M",
+    )
 
 
 def case_live_fast_writer(lab):
@@ -155,14 +184,29 @@ def tampered(lab, mode, streams):
 
 def case_tampered_cold(lab):
     """A bit flipped in a cold move's disk stream: refused, nothing kept, the next move succeeds."""
-    tampered(lab, "--cold", [("disk data", {"stream": 1}), ("tag of disk data", {"stream": 1, "offset": -1, "after": 3}),
-                             ("header of disk data", {"stream": 1, "offset": 12})])
+    tampered(
+        lab,
+        "--cold",
+        [
+            ("disk data", {"stream": 1}),
+            ("tag of disk data", {"stream": 1, "offset": -1, "after": 3}),
+            ("header of disk data", {"stream": 1, "offset": 12}),
+        ],
+    )
 
 
 def case_tampered_live(lab):
     """A bit flipped in each kind of stream of a live move: refused, the guest runs on, the next move succeeds."""
-    tampered(lab, "--live", [("disk data", {"stream": 1}), ("QEMU's main channel", {"stream": MAIN_STREAM}),
-                             ("a multifd channel", {"stream": FIRST_MULTIFD}), ("a late record of memory", {"stream": FIRST_MULTIFD, "after": 20})])
+    tampered(
+        lab,
+        "--live",
+        [
+            ("disk data", {"stream": 1}),
+            ("QEMU's main channel", {"stream": MAIN_STREAM}),
+            ("a multifd channel", {"stream": FIRST_MULTIFD}),
+            ("a late record of memory", {"stream": FIRST_MULTIFD, "after": 20}),
+        ],
+    )
 
 
 def case_aborts(lab):
@@ -222,7 +266,9 @@ def case_refusals(lab):
     zurich.configure()
     zurich.restart()
     zurich.create_vm("web-02", network="prod-10", settings="guest.mem=16")
-    words = zurich.fails("migrate", "web-02", "--to", "bern", code=EXIT_REFUSED, says=["nothing moved", "prod-10", "memory"])
+    words = zurich.fails(
+        "migrate", "web-02", "--to", "bern", code=EXIT_REFUSED, says=["nothing moved", "prod-10", "memory"]
+    )
     note(words)
     zurich.fails("migrate", "web-01", "--to", "zurich", code=EXIT_REFUSED)
     zurich.fails("migrate", "web-01", "--to", "nowhere", says="nowhere")
@@ -230,7 +276,9 @@ def case_refusals(lab):
     bern.configure()
     bern.restart()
     bern.create_vm("web-01", network="", settings="guest.mem=16")
-    wait_until("bern to be seen again", lambda: "name" in zurich.fails("migrate", "web-01", "--to", "bern").lower())
+    wait_until(
+        "bern to be seen again", lambda: "name" in zurich.fails("migrate", "web-01", "--to", "bern").lower()
+    )
     bern.kill9()
     zurich.fails("migrate", "web-01", "--to", "bern", says="bern")
     assert zurich.vm_state("web-01") == "off"
@@ -244,7 +292,10 @@ def case_many_at_once(lab):
     bern.create_vm("web-02", network="lan1", settings="guest.mem=24")
     zurich.start_vm("web-01", 0)
     bern.start_vm("web-02", 1)
-    moves = [(zurich, zurich.begin_move("web-01", bern, "--live")), (bern, bern.begin_move("web-02", zurich, "--live"))]
+    moves = [
+        (zurich, zurich.begin_move("web-01", bern, "--live")),
+        (bern, bern.begin_move("web-02", zurich, "--live")),
+    ]
     threads = [threading.Thread(target=host.wait_ended, args=(move_id, "done")) for host, move_id in moves]
     for thread in threads:
         thread.start()

@@ -1,4 +1,5 @@
 """A user's TCP session over bridge and tap, through a live move between two network namespaces."""
+
 import os
 
 from harness import note, wait_until
@@ -10,14 +11,21 @@ def case_session_kept(lab):
     with NetLab(f"sl{os.getpid()}", ["zurich", "bern"]) as net:
         hosts = []
         for name, address in net.addresses.items():
-            hosts.append(lab.host(name, namespace=net.name(name), address=address, networks='[networks.lan0]\nbridge = "br0"\n').start())
+            hosts.append(
+                lab.host(
+                    name,
+                    namespace=net.name(name),
+                    address=address,
+                    networks='[networks.lan0]\nbridge = "br0"\n',
+                ).start()
+            )
         zurich, bern = hosts
         lab.join(zurich, bern)
         zurich.create_vm("web-01", settings=f"guest.ip={GUEST_ADDRESS}/24 guest.mem=48 guest.rate=8")
         zurich.cli("vm", "start", "web-01")
         wait_until("the guest to answer", lambda: net.get("counter", 3))
         client = net.spawn("lan", "client.py", GUEST_ADDRESS)
-        wait_until("the session", lambda: net.ask(client)["lines"] > 10)
+        wait_until("the session", lambda: net.ask(client)["lines"] > 0)
         for source, target in ((zurich, bern), (bern, zurich)):
             move = source.wait_ended(source.begin_move("web-01", target, "--live"), "done")
             assert net.get("verify").startswith("ok ")

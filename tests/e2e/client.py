@@ -2,6 +2,7 @@
 """A user of the guest who must not notice a move: keeps one TCP connection (port 7, a number per line) and sends a new HTTP
 request ten times a second. Usage: client.py ADDRESS; each line on stdin is answered by a line of JSON about the time since
 the last one: {"lines", "lost", "longest_gap_ms", "requests", "failed", "slowest_ms", "counter_went_back"}."""
+
 import json
 import socket
 import sys
@@ -20,12 +21,21 @@ class Client:
             threading.Thread(target=body, daemon=True).start()
 
     def reset(self):
-        self.seen = {"lines": 0, "lost": 0, "longest_gap_ms": 0.0, "requests": 0, "failed": 0, "slowest_ms": 0.0,
-                     "counter_went_back": 0}
+        self.seen = {
+            "lines": 0,
+            "lost": 0,
+            "longest_gap_ms": 0.0,
+            "requests": 0,
+            "failed": 0,
+            "slowest_ms": 0.0,
+            "counter_went_back": 0,
+        }
 
     def session(self):
         try:
-            with socket.create_connection((self.address, 7), 10) as connection, connection.makefile("r") as lines:
+            with socket.create_connection((self.address, 7), 10) as connection, connection.makefile(
+                "r"
+            ) as lines:
                 connection.settimeout(60)
                 for line in lines:
                     self.line(*(int(word) for word in line.split()))

@@ -9,6 +9,7 @@
 
 Everything lives in one temporary folder; a failed case leaves its logs in $SEALIFT_E2E_LOGS (or that folder). Only processes
 that run out of this folder are ended, by their ids."""
+
 import http.client
 import json
 import os
@@ -32,7 +33,9 @@ EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_UNAVAILABLE = 1, 2, 3, 4
 
 class CommandFailed(AssertionError):
     def __init__(self, command, result):
-        super().__init__(f"{' '.join(command[-8:])}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        super().__init__(
+            f"{' '.join(command[-8:])}: exit {result.returncode}\n{result.stdout}{result.stderr}"
+        )
         self.code, self.output = result.returncode, result.stdout + result.stderr
 
 
@@ -66,15 +69,24 @@ class Host:
         return [*enter, BINARY, "--state", str(self.state), *[str(a) for a in arguments]]
 
     def init(self):
-        subprocess.run(self.command("host", "init", "--name", self.name), check=True, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            self.command("host", "init", "--name", self.name),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
         self.configure()
         return self
 
     def configure(self):
         port = self.relay.port if self.relay else self.port
-        lines = [f'listen = "{self.address}:{self.port}"', f'advertise = ["{self.address}:{port}"]', 'log_level = "debug"',
-                 "[qemu]", 'accelerator = "tcg"']
+        lines = [
+            f'listen = "{self.address}:{self.port}"',
+            f'advertise = ["{self.address}:{port}"]',
+            'log_level = "debug"',
+            "[qemu]",
+            'accelerator = "tcg"',
+        ]
         for number, forward in enumerate(self.forwards):
             lines += [f"[networks.lan{number}]", f'forward = ["{forward}:80"]']
         (self.state / "sealift.toml").write_text("\n".join(lines) + "\n" + self.networks + self.extra)
@@ -82,14 +94,18 @@ class Host:
     def start(self):
         assert self.daemon is None or self.daemon.poll() is not None, f"{self.name} runs already"
         with open(self.lab.folder / f"{self.name}.log", "ab") as log:
-            self.daemon = subprocess.Popen(self.command("host", "run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.daemon = subprocess.Popen(
+                self.command("host", "run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         self.wait_answers()
         return self
 
     def wait_answers(self):
         def answers():
             if self.daemon.poll() is not None:
-                raise AssertionError(f"{self.name}'s daemon ended with {self.daemon.returncode}:\n{self.log_tail()}")
+                raise AssertionError(
+                    f"{self.name}'s daemon ended with {self.daemon.returncode}:\n{self.log_tail()}"
+                )
             return self.api("GET", "/v1/vms") is not None
 
         wait_until(f"{self.name}'s daemon to answer", answers)
@@ -112,7 +128,13 @@ class Host:
 
     # -- command line and API -------------------------------------------------------------------------------------
     def run(self, *arguments, seconds=PATIENCE * 2):
-        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
+        return subprocess.run(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
 
     def text(self, *arguments):
         """Runs a command that must succeed; what it printed."""
@@ -131,7 +153,9 @@ class Host:
         result = self.run(*arguments)
         words = result.stdout + result.stderr
         assert result.returncode != 0, f"{arguments} succeeded: {words}"
-        assert code is None or result.returncode == code, f"{arguments}: exit {result.returncode}, wanted {code}: {words}"
+        assert (
+            code is None or result.returncode == code
+        ), f"{arguments}: exit {result.returncode}, wanted {code}: {words}"
         for word in [says] if isinstance(says, str) else says:
             assert word.lower() in words.lower(), f"{arguments}: {words!r} does not say {word!r}"
         return words
@@ -139,7 +163,12 @@ class Host:
     def api(self, method, path, body=None):
         connection = UnixHttp(self.state / "api.sock")
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
+            connection.request(
+                method,
+                path,
+                json.dumps(body) if body is not None else None,
+                {"Content-Type": "application/json"},
+            )
             reply = connection.getresponse()
             data = json.loads(reply.read() or b"{}")
         except (http.client.HTTPException, ConnectionError) as error:
@@ -151,13 +180,35 @@ class Host:
         return data
 
     # -- VMs ------------------------------------------------------------------------------------------------------
-    def create_vm(self, name, disks=(("raw", "64M"),), firmware="bios", memory="128M", settings="", network="lan0", more=""):
+    def create_vm(
+        self,
+        name,
+        disks=(("raw", "64M"),),
+        firmware="bios",
+        memory="128M",
+        settings="",
+        network="lan0",
+        more="",
+    ):
         kernel, initrd = guest_image()
-        lines = [f'name = "{name}"', f'memory = "{memory}"', 'machine = "pc-q35-9.2"', 'cpu = "qemu64"', f'firmware = "{firmware}"',
-                 f'kernel = "{kernel}"', f'initrd = "{initrd}"',
-                 f'cmdline = "console=ttyS0 quiet panic=-1 guest.seed={self.lab.seed} {settings}"', more]
+        lines = [
+            f'name = "{name}"',
+            f'memory = "{memory}"',
+            'machine = "pc-q35-9.2"',
+            'cpu = "qemu64"',
+            f'firmware = "{firmware}"',
+            f'kernel = "{kernel}"',
+            f'initrd = "{initrd}"',
+            f'cmdline = "console=ttyS0 quiet panic=-1 guest.seed={self.lab.seed} {settings}"',
+            more,
+        ]
         for number, (image_format, size) in enumerate(disks):
-            lines += ["[[disk]]", f'name = "vd{chr(97 + number)}"', f'size = "{size}"', f'format = "{image_format}"']
+            lines += [
+                "[[disk]]",
+                f'name = "vd{chr(97 + number)}"',
+                f'size = "{size}"',
+                f'format = "{image_format}"',
+            ]
         if network:
             lines += ["[[network]]", f'name = "{network}"']
         path = self.lab.folder / f"{name}.toml"
@@ -201,12 +252,18 @@ class Host:
 
     def wait_ended(self, move_id, state=None):
         move = self.wait_move(move_id, lambda m: m["ended"])
-        assert state is None or move["state"] == state, f"move ended as {move['state']}, wanted {state}: {json.dumps(move)}"
+        assert (
+            state is None or move["state"] == state
+        ), f"move ended as {move['state']}, wanted {state}: {json.dumps(move)}"
         return move
 
     def processes(self):
         """Ids of the QEMU processes that run out of this host's state directory."""
-        return [pid for pid, words in _command_lines() if words and "qemu-system" in words[0] and any(str(self.state) + "/" in w for w in words)]
+        return [
+            pid
+            for pid, words in _command_lines()
+            if words and "qemu-system" in words[0] and any(str(self.state) + "/" in w for w in words)
+        ]
 
 
 def _command_lines():
@@ -238,8 +295,10 @@ class Lab:
     def join(self, first, other, witness=False):
         line = first.cli("domain", "invite", *(["--witness"] if witness else []))["line"]
         other.cli("domain", "join", line)
-        wait_until(f"{first.name} to see {other.name}",
-                   lambda: other.name in [member["name"] for member in first.cli("domain", "members")["members"]])
+        wait_until(
+            f"{first.name} to see {other.name}",
+            lambda: other.name in [member["name"] for member in first.cli("domain", "members")["members"]],
+        )
 
     def pair(self, relayed=False, witness=False, extra=("", "")):
         """zurich and bern in one domain, and basel as a witness when asked."""

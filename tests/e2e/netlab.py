@@ -1,8 +1,9 @@
 """Two hosts and a user in network namespaces of their own, as root; the machine's own network is left alone.
 
-    namespace PREFIX-lan      bridge "lan", the user at 10.77.0.254
-    namespace PREFIX-HOST     bridge "br0" (address of the host) with the host's cable to "lan" and its guests' taps
+namespace PREFIX-lan      bridge "lan", the user at 10.77.0.254
+namespace PREFIX-HOST     bridge "br0" (address of the host) with the host's cable to "lan" and its guests' taps
 """
+
 import json
 import pathlib
 import subprocess
@@ -13,7 +14,9 @@ GUEST_ADDRESS, USER_ADDRESS = "10.77.0.50", "10.77.0.254"
 
 
 def ip(*words, namespace=None):
-    subprocess.run(["ip", *(["-n", namespace] if namespace else []), *words], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        ["ip", *(["-n", namespace] if namespace else []), *words], check=True, stdin=subprocess.DEVNULL
+    )
 
 
 class NetLab:
@@ -36,7 +39,19 @@ class NetLab:
         ip("link", "set", "lan", "up", namespace=lan)
         for host, address in self.addresses.items():
             own = self.name(host)
-            ip("link", "add", f"to-{host}", "type", "veth", "peer", "name", "cable", "netns", own, namespace=lan)
+            ip(
+                "link",
+                "add",
+                f"to-{host}",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "cable",
+                "netns",
+                own,
+                namespace=lan,
+            )
             ip("link", "set", f"to-{host}", "master", "lan", "up", namespace=lan)
             ip("link", "add", "br0", "type", "bridge", namespace=own)
             ip("link", "set", "cable", "master", "br0", "up", namespace=own)
@@ -46,8 +61,20 @@ class NetLab:
 
     def spawn(self, host, script, *arguments):
         """A helper of this folder inside a namespace, spoken to by lines."""
-        child = subprocess.Popen(["ip", "netns", "exec", self.name(host), sys.executable, str(HERE / script), *map(str, arguments)],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [
+                "ip",
+                "netns",
+                "exec",
+                self.name(host),
+                sys.executable,
+                str(HERE / script),
+                *map(str, arguments),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.children.append(child)
         return child
 
@@ -63,15 +90,21 @@ class NetLab:
     def get(self, path, seconds=60):
         """What the user sees at the guest's web server."""
         code = f"import urllib.request as u; print(u.urlopen('http://{GUEST_ADDRESS}/{path}', timeout={seconds}).read().decode())"
-        done = subprocess.run(["ip", "netns", "exec", self.name("lan"), sys.executable, "-c", code], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.name("lan"), sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode != 0:
             raise OSError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no answer")
         return done.stdout.strip()
 
     def remove(self):
         for name in ("lan", *self.addresses):
-            subprocess.run(["ip", "netns", "del", self.name(name)], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                ["ip", "netns", "del", self.name(name)], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            )
 
     def __exit__(self, *_):
         for child in self.children:

@@ -1,5 +1,6 @@
 """A TCP relay between two hosts that knows sealift's framing (src/net/peer.hpp, src/transport/attach.hpp and record.hpp) and does
 what a hostile or broken network does: flips a byte of a chosen record, cuts, delays, stands still."""
+
 import socket
 import struct
 import threading
@@ -16,7 +17,9 @@ class Record:
 
     def __init__(self, direction, header, body):
         self.direction = direction
-        self.magic, self.version, self.kind, self.stream, _, self.sequence, self.length, _ = struct.unpack(">HBBHHQII", header)
+        self.magic, self.version, self.kind, self.stream, _, self.sequence, self.length, _ = struct.unpack(
+            ">HBBHHQII", header
+        )
         self.bytes = bytearray(header + body)
 
     def flip(self, offset=HEADER_BYTES):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs one end-to-end case by name; --list prints all names.
 Usage: run_case.py CASE | --list"""
+
 import signal
 import sys
 import time
@@ -11,8 +12,12 @@ import cases_move
 import cases_session
 from harness import Lab
 
-CASES = {name[5:]: body for module in (cases_host, cases_move, cases_session, cases_fault)
-         for name, body in vars(module).items() if name.startswith("case_")}
+CASES = {
+    name[5:]: body
+    for module in (cases_host, cases_move, cases_session, cases_fault)
+    for name, body in vars(module).items()
+    if name.startswith("case_")
+}
 
 
 def main():

@@ -1,7 +1,12 @@
-/* verify            "ok pages=N blocks=N sequence=A[,B] counter=N", or "DIFFERS pages=BAD/N blocks=BAD/N
- * …where" counter, status   the counter; everything as one line of key=value rate M D          rewrite memory
- * at M MiB/s, write each disk at D KiB/s (HTTP: /rate?M&D) poweroff, reboot, suspend, panic   what the name
- * says */
+/* Commands, one a line:
+ *
+ *   verify      "ok pages=N blocks=N sequence=A[,B] counter=N", or
+ *               "DIFFERS pages=BAD/N blocks=BAD/N <where>"
+ *   counter     the counter
+ *   status      everything, as one line of key=value
+ *   rate M D    rewrite memory at M MiB/s, write each disk at D KiB/s (HTTP: /rate?M&D)
+ *   poweroff, reboot, suspend, panic
+ */
 #include "guest.h"
 
 #include <fcntl.h>

@@ -1,8 +1,15 @@
 /* Numbered blocks on /dev/vda, /dev/vdb, …: block number q goes to slot (q * kStride) mod slots, one at a
  * time, each written with O_DIRECT and followed by fdatasync. So after a crash every block up to the highest
  * number found must be there; only the slot of the next number may be torn, and start-up writes that one
- * again first. A block: word 0 magic, 1 seed of the disk, 2 slot, 3 number, 4 counter at that time, 5..
- * pattern(seed, slot, number) */
+ * again first. A block, in words of 8 bytes:
+ *
+ *   0  magic
+ *   1  seed of the disk
+ *   2  slot
+ *   3  number
+ *   4  counter at that time
+ *   5  and on: pattern(seed, slot, number)
+ */
 #include "guest.h"
 
 #include <errno.h>

@@ -1,10 +1,15 @@
 /* The test and demo guest: pid 1 of an initramfs that gives a move something to lose.
  *
  * Settings, on the kernel command line (defaults in brackets):
- *   guest.ip=A.B.C.D/N [10.0.2.15/24]  guest.gw=A.B.C.D [none]  guest.seed=N [1]
- *   guest.mem=MiB [32]        memory kept full of a pattern    guest.rate=MiB/s [4]   how fast it is
- * rewritten guest.span=MiB [16]       part of each disk that is used   guest.disk=KiB/s [256] how fast each
- * disk is written Commands, on the serial console and as HTTP paths on port 80 (GET /verify): see command.c.
+ *   guest.ip=A.B.C.D/N  address of eth0 [10.0.2.15/24]
+ *   guest.gw=A.B.C.D    default gateway [none]
+ *   guest.seed=N        of all patterns [1]
+ *   guest.mem=MiB       memory kept full of a pattern [32]
+ *   guest.rate=MiB/s    how fast it is rewritten [4]
+ *   guest.span=MiB      part of each disk that is used [16]
+ *   guest.disk=KiB/s    how fast each disk is written [256]
+ *
+ * Commands, on the serial console and as HTTP paths on port 80 (GET /verify): see command.c.
  * Port 7: one line "<number> <counter>" every 20 ms, the number counting from 1 in each session.
  * Everything that it prints for programs starts with "guest: ".
  */

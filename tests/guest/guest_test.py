@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Proves that the test guest is fit to judge a move: it boots, notices damage, and survives QEMU's own migration.
 Usage: guest_test.py CASE [FOLDER]; the cases are the functions case_*."""
+
 import pathlib
 import random
 import subprocess
@@ -24,7 +25,10 @@ def case_commands(folder):
     with PlainQemu(folder / "vm", disks, settings=f"guest.mem=48 guest.seed={SEED} guest.disk=1000") as vm:
         vm.serial.wait_for(r"guest: ready .*")
         vm.guest.wait_ready()
-        wait_until("blocks on both disks", lambda: all(int(n) >= 20 for n in vm.guest.status()["sequence"].split(",")))
+        wait_until(
+            "blocks on both disks",
+            lambda: all(int(n) >= 20 for n in vm.guest.status()["sequence"].split(",")),
+        )
         first = vm.guest.verify()
         assert int(first["pages"]) == 48 * 256 and int(first["blocks"]) >= 40, first
         assert vm.serial.command("verify").startswith("ok pages=12288")
@@ -52,7 +56,7 @@ def case_damage(folder):
         vm.guest.rate(0, 0)
         vm.guest.verify()
         with open(path, "r+b") as file:
-            data = bytearray(path.read_bytes()[:16 << 20])
+            data = bytearray(path.read_bytes()[: 16 << 20])
             slots = [s for s in range(1024) if data[s * 16384] or data[s * 16384 + 8]]
             file.seek(slots[3] * 16384 + 5000)
             file.write(bytes([data[slots[3] * 16384 + 5000] ^ 1]))
@@ -91,13 +95,23 @@ def case_migration(folder):
         wait_until("blocks", lambda: int(source.guest.status()["sequence"]) >= 20)
         before = source.guest.verify()
         boot = source.guest.status()["boot"]
-        source.qmp("migrate-set-capabilities", capabilities=[{"capability": name, "state": True}
-                                                             for name in ("events", "return-path", "pause-before-switchover")])
+        source.qmp(
+            "migrate-set-capabilities",
+            capabilities=[
+                {"capability": name, "state": True}
+                for name in ("events", "return-path", "pause-before-switchover")
+            ],
+        )
         # The disk is copied at pre-switchover, when the guest no longer writes.
         make_disk(copy[0])
         with PlainQemu(folder / "to", [copy], incoming=True, settings=settings) as target:
-            target.qmp("migrate-set-capabilities", capabilities=[{"capability": name, "state": True}
-                                                                 for name in ("events", "return-path", "late-block-activate")])
+            target.qmp(
+                "migrate-set-capabilities",
+                capabilities=[
+                    {"capability": name, "state": True}
+                    for name in ("events", "return-path", "late-block-activate")
+                ],
+            )
             target.qmp("migrate-incoming", uri=f"unix:{folder}/migrate")
             source.qmp("migrate", uri=f"unix:{folder}/migrate")
             wait_until("pre-switchover", lambda: source.qmp("query-migrate")["status"] == "pre-switchover")

@@ -1,5 +1,6 @@
 """QEMU processes of our own, driven over QMP, and what the test guest says: for tests of the guest itself and for
 end-to-end cases that need the plain tool. Standard library only."""
+
 import json
 import os
 import pathlib
@@ -95,18 +96,22 @@ class Serial:
         while True:
             match = re.search(pattern, self.text)
             if match:
-                self.text = self.text[match.end():]
+                self.text = self.text[match.end() :]
                 return match
             left = end - time.monotonic()
             if left <= 0:
-                raise AssertionError(f"the guest did not print {pattern!r} in {seconds:.0f} s; last: {self.text[-800:]!r}")
+                raise AssertionError(
+                    f"the guest did not print {pattern!r} in {seconds:.0f} s; last: {self.text[-800:]!r}"
+                )
             self.socket.settimeout(left)
             try:
                 data = self.socket.recv(65536)
             except TimeoutError:
                 continue
             if not data:
-                raise AssertionError(f"serial port closed while waiting for {pattern!r}; last: {self.text[-800:]!r}")
+                raise AssertionError(
+                    f"serial port closed while waiting for {pattern!r}; last: {self.text[-800:]!r}"
+                )
             self.text += data.decode(errors="replace").replace("\r", "")
 
     def command(self, line, seconds=PATIENCE):
@@ -151,24 +156,62 @@ class PlainQemu:
         self.folder.mkdir(parents=True, exist_ok=True)
         kernel, initrd = guest_image()
         self.port = free_port()
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc-q35-9.2", "-cpu", "qemu64", "-m", str(memory),
-                   "-nodefaults", "-display", "none", "-no-reboot",
-                   "-kernel", str(kernel), "-initrd", str(initrd), "-append", f"console=ttyS0 quiet panic=-1 {settings}",
-                   "-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{self.port}-:80",
-                   "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:07",
-                   "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
-                   "-serial", f"unix:{self.folder}/serial,server=on,wait=on" if not incoming
-                   else f"unix:{self.folder}/serial,server=on,wait=off"]
+        command = [
+            "qemu-system-x86_64",
+            "-accel",
+            "tcg",
+            "-machine",
+            "pc-q35-9.2",
+            "-cpu",
+            "qemu64",
+            "-m",
+            str(memory),
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initrd),
+            "-append",
+            f"console=ttyS0 quiet panic=-1 {settings}",
+            "-netdev",
+            f"user,id=net0,hostfwd=tcp:127.0.0.1:{self.port}-:80",
+            "-device",
+            "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:07",
+            "-qmp",
+            f"unix:{self.folder}/qmp,server=on,wait=off",
+            "-serial",
+            (
+                f"unix:{self.folder}/serial,server=on,wait=on"
+                if not incoming
+                else f"unix:{self.folder}/serial,server=on,wait=off"
+            ),
+        ]
         if uefi:
             variables = self.folder / "vars.fd"
             if not variables.exists():
                 variables.write_bytes(pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd").read_bytes())
-            command += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-                        "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+            command += [
+                "-drive",
+                "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                "-drive",
+                f"if=pflash,format=raw,unit=1,file={variables}",
+            ]
         for number, (path, image_format) in enumerate(disks):
-            command += ["-blockdev", json.dumps({"driver": image_format, "node-name": f"disk{number}",
-                                                 "file": {"driver": "file", "filename": str(path)}}),
-                        "-device", f"virtio-blk-pci,drive=disk{number}"]
+            command += [
+                "-blockdev",
+                json.dumps(
+                    {
+                        "driver": image_format,
+                        "node-name": f"disk{number}",
+                        "file": {"driver": "file", "filename": str(path)},
+                    }
+                ),
+                "-device",
+                f"virtio-blk-pci,drive=disk{number}",
+            ]
         if incoming:
             command += ["-S", "-incoming", "defer"]
         self.log = open(self.folder / "qemu.log", "wb")
