@@ -1,0 +1,2 @@
+add_executable(transport_bench transport_bench.cpp)
+target_link_libraries(transport_bench PRIVATE sealift_transport sealift_options)

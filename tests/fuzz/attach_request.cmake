@@ -1,0 +1,1 @@
+sealift_fuzz(attach_request base crypto net transport)

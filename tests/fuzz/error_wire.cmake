@@ -1,0 +1,1 @@
+sealift_fuzz(error_wire base crypto net)

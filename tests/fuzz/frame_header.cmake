@@ -1,0 +1,1 @@
+sealift_fuzz(frame_header base crypto net)

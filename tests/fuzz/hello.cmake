@@ -1,0 +1,1 @@
+sealift_fuzz(hello base crypto net)

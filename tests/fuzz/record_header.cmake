@@ -1,0 +1,1 @@
+sealift_fuzz(record_header base crypto net transport)

@@ -1,0 +1,1 @@
+sealift_fuzz(session_open base crypto net transport)

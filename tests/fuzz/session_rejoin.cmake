@@ -1,0 +1,1 @@
+sealift_fuzz(session_rejoin base crypto net transport)

@@ -1,0 +1,1 @@
+sealift_fuzz(stream_positions base crypto net transport)
