@@ -1,0 +1,2 @@
+add_executable(disk_copy_bench disk_copy_bench.cpp)
+target_link_libraries(disk_copy_bench PRIVATE sealift_migrate sealift_options)
