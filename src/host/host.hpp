@@ -63,7 +63,9 @@ class Host {
   // This host is found not to own the VM: QMP stop (1 s), freeze, and a note that says why. Also when held.
   Status fence(const ledger::VmId& vm, const std::string& why);
 
-  // For the mover. Each is durable when it returns and harmless when repeated (hold is in memory).
+  // For the mover. Each is durable when it returns and harmless when repeated (hold is in memory). Disks and
+  // side files must be there before launch_incoming(), and are written in place after it, never renamed over:
+  // QEMU has them open. (A live guest's UEFI variables come with its memory; QEMU writes vars.fd at cont().)
   Status hold(const ledger::VmId& vm, const std::string& move);  // kConflict: held by another, or busy
   void release(const ledger::VmId& vm, const std::string& move);
   Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm, Deadline deadline);
@@ -72,6 +74,7 @@ class Host {
   IncomingVerdict check_incoming(const IncomingRequest& request);
   Result<IncomingPlace> make_incoming(const std::string& move, const IncomingRequest& request);
   Result<IncomingPlace> incoming(const std::string& move);  // kNotFound
+  std::vector<std::string> incoming_moves();  // of places not adopted: the mover ends those it lost
   Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const std::string& move, Deadline deadline);
   Result<std::shared_ptr<hypervisor::Machine>> incoming_machine(const std::string& move);
   Status adopt_incoming(const std::string& move);

@@ -1,153 +1,15 @@
-// Real QEMU, real guests, a host over a state directory; the ledger is a small one in memory, or the real one
-// of a host alone.
+// The life of VMs on a host: real QEMU, real guests.
 
-#include "host/host.hpp"
-
-#include <fmt/ranges.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/database.hpp"
-#include "hypervisor/qemu/machine.hpp"
-#include "hypervisor/test_guest.hpp"
+#include "host/host_fixture.hpp"
 
-namespace sealift::host {
+namespace sealift::host::testing {
 namespace {
-
-using namespace std::chrono_literals;
-using hypervisor::testing::ConsoleReader;
-
-Deadline soon() {
-  return Deadline::in(60s);
-}
-
-#define ASSERT_OK(expression) \
-  do { \
-    const auto assert_ok_result = (expression); \
-    ASSERT_TRUE(assert_ok_result) << assert_ok_result.error().message; \
-  } while (false)
-
-class MemoryRecords final : public VmRecords {
- public:
-  Status registered(const ledger::VmId& vm, const crypto::Digest&, Deadline, const Stop&) override {
-    if (refuse) return fail(Code::kRefused, "no");
-    known[vm.text()];
-    return {};
-  }
-  Status retired(const ledger::VmId& vm, const std::string&, Deadline, const Stop&) override {
-    known.erase(vm.text());
-    return {};
-  }
-  Status may_start(const ledger::VmId& vm, Deadline, const Stop&) override {
-    if (unreachable) return fail(Code::kUnavailable, "1 of 2 members answered");
-    return known.contains(vm.text()) ? Status() : fail(Code::kNotFound, "unknown");
-  }
-  std::optional<crypto::Digest> rest_root(const ledger::VmId& vm) override { return known[vm.text()]; }
-  Status started(const ledger::VmId& vm, const std::optional<crypto::Digest>& checked,
-                 const std::string& reason) override {
-    starts.emplace_back(checked, reason);
-    known[vm.text()].reset();
-    return {};
-  }
-  Status rested(const ledger::VmId& vm, const crypto::Digest& root, const std::string& reason) override {
-    rests.push_back(reason);
-    known[vm.text()] = root;
-    return {};
-  }
-  Numbers numbers(const ledger::VmId&) override { return {}; }
-
-  bool refuse = false;
-  bool unreachable = false;
-  std::map<std::string, std::optional<crypto::Digest>> known;
-  std::vector<std::pair<std::optional<crypto::Digest>, std::string>> starts;
-  std::vector<std::string> rests;
-};
-
-class HostTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const auto missing = hypervisor::testing::guest_missing()) GTEST_SKIP() << *missing;
-    std::filesystem::create_directories(state());
-    files_ = hypervisor::testing::make_guest_files(directory_.path());
-    hypervisor_ = open_hypervisor();
-    ASSERT_TRUE(hypervisor_);
-    host_ = open_host();
-    ASSERT_TRUE(host_);
-  }
-  void TearDown() override {
-    if (!host_) return;
-    for (const VmView& vm : host_->list()) {
-      if (vm.machine) static_cast<void>(vm.machine->kill(soon()));
-    }
-    for (const char digit : {'c', 'd'}) static_cast<void>(host_->destroy_incoming(std::string(64, digit)));
-  }
-  file::Path state() const { return directory_.path() / "s"; }
-  std::unique_ptr<hypervisor::Hypervisor> open_hypervisor() {
-    hypervisor::qemu::QemuSettings settings;
-    settings.accelerator = hypervisor::Accelerator::kTcg;
-    settings.scratch_directory = directory_.path() / "probe";
-    auto opened = hypervisor::qemu::open_qemu(settings, soon(), Stop());
-    EXPECT_TRUE(opened) << opened.error().message;
-    return opened ? std::move(*opened) : nullptr;
-  }
-  std::unique_ptr<Host> open_host() {
-    HostOptions options;
-    options.state_directory = state();
-    options.config = *parse_config(config_, "sealift.toml", state());
-    options.hypervisor = hypervisor_.get();
-    options.records = &records_;
-    options.clock = &clock_;
-    auto opened = Host::open(std::move(options));
-    EXPECT_TRUE(opened) << opened.error().message;
-    return opened ? std::move(*opened) : nullptr;
-  }
-  hypervisor::ParsedDefinition definition(const std::string& name, const std::string& more) {
-    const std::string toml = fmt::format(
-        "name = \"{}\"\nmemory = \"96M\"\nkernel = \"{}\"\ninitrd = \"{}\"\ncmdline = \"{}\"\n{}", name,
-        files_.kernel.string(), files_.initrd.string(), hypervisor::testing::guest_cmdline(), more);
-    auto parsed = hypervisor::parse_definition(toml, directory_.path() / "vm.toml", system_random());
-    EXPECT_TRUE(parsed) << parsed.error().message;
-    return *parsed;
-  }
-  Status create(const std::string& name,
-                const std::string& more = "[[disk]]\nsize = \"16M\"\nformat = \"raw\"\n") {
-    const auto made = host_->create(definition(name, more), soon(), Stop());
-    if (!made) return std::unexpected(made.error());
-    return {};
-  }
-  Status start(const std::string& name, const StartOptions& options = {}) {
-    const auto started = host_->start(name, options, soon(), Stop());
-    if (!started) return std::unexpected(started.error());
-    return {};
-  }
-  // Started, and its guest has counted to 3.
-  void start_and_count(const std::string& name) {
-    ASSERT_OK(start(name));
-    ConsoleReader console(host_->find(name)->machine->console_socket());
-    EXPECT_NE(console.read_until("COUNT 3").find("COUNT 3"), std::string::npos);
-  }
-  // Until it is off and nothing goes on any more.
-  void wait_off(const std::string& name) {
-    const Deadline deadline = soon();
-    while (!deadline.passed()) {
-      const auto vm = host_->find(name);
-      if (vm && vm->state == VmState::kOff && !vm->machine) return;
-      Stop().sleep(10ms);
-    }
-    FAIL() << name << " is not off";
-  }
-
-  hypervisor::testing::TestDirectory directory_;
-  hypervisor::testing::GuestFiles files_;
-  ManualClock clock_;
-  MemoryRecords records_;
-  std::string config_;
-  std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
-  std::unique_ptr<Host> host_;
-};
 
 TEST_F(HostTest, CreatesStartsStopsAndRemoves) {
   ASSERT_OK(create("web",
@@ -333,101 +195,6 @@ TEST_F(HostTest, AutostartKeepsItsOrderAndSkipsTheHeld) {
   EXPECT_EQ(host_->find("second")->state, VmState::kOff);
 }
 
-IncomingRequest request_of(const VmView& vm) {
-  IncomingRequest request;
-  request.id = *ledger::VmId::parse("6f1c6f7e-0000-4000-8000-000000000001");
-  request.from = "zurich";
-  request.definition = vm.definition;
-  request.definition.name = "guest";
-  for (const auto& disk : vm.definition.disks) {
-    request.formats.push_back(disk.format);
-    request.allocated_bytes.push_back(1U << 20);
-  }
-  return request;
-}
-
-TEST_F(HostTest, AnIncomingVmIsAdoptedWithItsProcess) {
-  ASSERT_OK(create("template"));
-  const VmView model = *host_->find("template");
-  const IncomingRequest request = request_of(model);
-  const std::string move(64, 'c');
-  EXPECT_TRUE(host_->check_incoming(request).refused.empty());
-  const auto place = host_->make_incoming(move, request);
-  ASSERT_OK(place);
-  EXPECT_EQ(host_->make_incoming(move, request)->directory, place->directory);
-  std::filesystem::copy_file(model.placement.disks[0], place->placement.disks[0]);
-  for (const char* name : {"kernel", "initrd"})
-    std::filesystem::copy_file(model.directory / name, place->directory / name);
-  ProcessName process;
-  {
-    const auto machine = host_->launch_incoming(move, soon());
-    ASSERT_OK(machine);
-    process = (*machine)->process();
-    EXPECT_EQ((*machine)->status(soon())->state, hypervisor::RunState::kIncoming);
-  }
-  EXPECT_EQ(host_->find("guest").error().code, Code::kNotFound);
-  EXPECT_EQ(host_->list().size(), 1U);
-  host_.reset();
-  host_ = open_host();  // the next daemon finds it under its move
-  ASSERT_TRUE(host_);
-  ASSERT_OK(host_->incoming_machine(move));
-  EXPECT_EQ((*host_->incoming_machine(move))->process(), process);
-  ASSERT_OK(host_->adopt_incoming(move));
-  ASSERT_OK(host_->adopt_incoming(move));
-  EXPECT_EQ(host_->find("guest")->held_by, move);
-  EXPECT_EQ(host_->find("guest")->machine->process(), process);
-  ASSERT_OK(host_->find("guest")->machine->kill(soon()));
-  host_->release(request.id, move);
-  wait_off("guest");
-  records_.known[request.id.text()];
-  start_and_count("guest");
-  ASSERT_OK(host_->kill("guest", soon()));
-}
-
-TEST_F(HostTest, ADestroyedIncomingVmLeavesNothing) {
-  ASSERT_OK(create("template"));
-  const VmView model = *host_->find("template");
-  const IncomingRequest request = request_of(model);
-  const std::string move(64, 'd');
-  const auto place = host_->make_incoming(move, request);
-  ASSERT_OK(place);
-  std::filesystem::copy_file(model.placement.disks[0], place->placement.disks[0]);
-  for (const char* name : {"kernel", "initrd"})
-    std::filesystem::copy_file(model.directory / name, place->directory / name);
-  const auto machine = host_->launch_incoming(move, soon());
-  ASSERT_OK(machine);
-  ASSERT_OK(host_->destroy_incoming(move));
-  ASSERT_OK(host_->destroy_incoming(move));
-  EXPECT_EQ((*machine)->process_state(), ProcessState::kGone);
-  EXPECT_FALSE(std::filesystem::exists(place->directory));
-  EXPECT_FALSE(std::filesystem::exists(place->placement.disks[0].parent_path()));
-  EXPECT_EQ(host_->incoming(move).error().code, Code::kNotFound);
-  // Adopted and given back, disks kept.
-  ASSERT_OK(host_->make_incoming(move, request));
-  std::filesystem::copy_file(model.placement.disks[0], place->placement.disks[0]);
-  ASSERT_OK(host_->adopt_incoming(move));
-  ASSERT_OK(host_->quarantine_incoming(move, "recovered elsewhere"));
-  EXPECT_EQ(host_->quarantine_list().size(), 1U);
-  EXPECT_EQ(host_->find("guest").error().code, Code::kNotFound);
-}
-
-TEST_F(HostTest, IncomingIsRefusedWithEveryReason) {
-  config_ = "[accept]\nfrom = [\"bern\"]\nmemory = \"64M\"\ndisk = \"8M\"\nmoves = 0\n";
-  host_ = open_host();
-  ASSERT_OK(create("guest"));
-  IncomingRequest request = request_of(*host_->find("guest"));
-  request.definition.machine = "pc-q35-99.0";
-  request.definition.networks = {{.name = "prod", .mac = "52:54:00:00:00:01"}};
-  request.definition.disks[0].pool = "fast";
-  const auto verdict = host_->check_incoming(request);
-  EXPECT_EQ(verdict.refused.size(), 8U) << fmt::format("{}", fmt::join(verdict.refused, "\n"));
-  request.map_networks = {{"prod", "default"}};
-  request.map_pools = {{"fast", "default"}};
-  const auto mapped = host_->check_incoming(request);
-  EXPECT_EQ(mapped.refused.size(), 6U) << fmt::format("{}", fmt::join(mapped.refused, "\n"));
-  EXPECT_EQ(mapped.mapped.size(), 2U);
-}
-
 TEST_F(HostTest, ASealedDiskThatWasAlteredIsRefusedWithItsLeaves) {
   for (const std::string format : {"raw", "qcow2"}) {
     const std::string name = "sealed-" + format;
@@ -459,4 +226,4 @@ TEST_F(HostTest, ASealedDiskThatWasAlteredIsRefusedWithItsLeaves) {
 }
 
 }  // namespace
-}  // namespace sealift::host
+}  // namespace sealift::host::testing

@@ -1,7 +1,7 @@
 #pragma once
 
-// Host's inside, shared by its .cpp files: host.cpp (finding, watching), life.cpp (start, stop), create.cpp,
-// rest.cpp (at rest), incoming.cpp, quarantine.cpp.
+// Host's inside, shared by its .cpp files: host.cpp, watch.cpp (processes), life.cpp (start, stop),
+// create.cpp, rest.cpp (at rest), incoming.cpp, quarantine.cpp.
 
 #include <functional>
 #include <map>
@@ -32,12 +32,14 @@ struct Host::Impl {
   StopSource stopping;
   std::jthread watcher;
 
-  // host.cpp
-  Status make_directories();
+  // watch.cpp
   Status find_processes();
   void find_process(const std::string& key);
   void watch(const Stop& stop);
   void watch_once();
+
+  // host.cpp
+  Status make_directories();
   file::Path directory_of(const std::string& key) const;
   file::Path run_directory_of(const std::string& key) const;
   Result<hypervisor::Placement> placement_of(const PlaceRow& row) const;

@@ -170,9 +170,8 @@ std::optional<std::vector<std::string>> TomlTable::texts(std::string_view key) {
   const TomlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   std::vector<std::string> values;
-  for (const auto& item : node->items) {
+  for (const auto& item : node->items)
     if (const auto* value = std::get_if<std::string>(&item->scalar)) values.push_back(*value);
-  }
   if (node->is_list && values.size() == node->items.size()) return values;
   problem(key, "must be a list of strings: [\"a\", \"b\"]");
   return std::nullopt;
@@ -190,9 +189,8 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
   TomlNode* node = find(key);
   if (node == nullptr) return {};
   std::vector<TomlTable> tables;
-  for (const auto& item : node->items) {
+  for (const auto& item : node->items)
     if (item->is_table) tables.push_back(TomlTable(document_, item.get()));
-  }
   if (!node->is_list || tables.size() != node->items.size()) {
     problem(key, fmt::format("must be a list of tables: [[{}]]", key));
     return {};
@@ -215,7 +213,6 @@ std::vector<std::pair<std::string, TomlTable>> TomlTable::named_tables() {
 
 TomlFile::TomlFile(std::unique_ptr<TomlDocument> document) : document_(std::move(document)) {}
 TomlFile::TomlFile(TomlFile&&) noexcept = default;
-TomlFile& TomlFile::operator=(TomlFile&&) noexcept = default;
 TomlFile::~TomlFile() = default;
 
 Result<TomlFile> TomlFile::parse(std::string_view text, std::string_view file_name) {

@@ -53,7 +53,7 @@ class TomlFile {
   // kInvalid: not TOML ("file:line: …").
   static Result<TomlFile> parse(std::string_view text, std::string_view file_name);
   TomlFile(TomlFile&&) noexcept;
-  TomlFile& operator=(TomlFile&&) noexcept;
+  TomlFile& operator=(TomlFile&&) = delete;
   ~TomlFile();
 
   TomlTable root();
