@@ -95,6 +95,10 @@ HeadExchange Core::compare(const HeadExchange& theirs) {
     const auto taken = replica_->take_signatures(theirs.note);
     if (!taken) log_debug("ledger.head_not_taken", {{"reason", taken.error().message}});
   }
+  // Who told us the other story learns the proof, too: what we hold of the very same size.
+  const auto evidence = replica_->evidence();
+  if (evidence && evidence->kind == Evidence::Kind::kFork && !evidence->ours_head.empty())
+    return {evidence->ours_head};
   return {chain().checkpoint().value_or("")};
 }
 

@@ -179,6 +179,7 @@ Status FollowLoop::follow_once(net::RpcClient& client, Follower& follower, const
 
 void FollowLoop::run(const Stop& stop) {
   Follower follower(replica_);
+  if (follower.see_removal()) shared_.lock()->removal = follower.removal();
   Milliseconds pause = kRedialFirst;
   while (!stop.stopped()) {
     follower.begin_session();

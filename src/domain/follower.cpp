@@ -74,24 +74,23 @@ Status Follower::take(const FollowNews& news) {
     asks_seen_ = std::max(asks_seen_, ask.ask);
     answers_.push_back({ask.ask, replica_.answer(ask.nonce)});
   }
-  if (news.removed_height != 0) return take_removal(news);
+  SEALIFT_TRY_STATUS(see_removal());
+  if (removal_ && news.removed_height != 0) {
+    removal_->new_owners = new_owners(news.recoveries, *chain.final_state(), replica_.self());
+    owners_seen_ = news.recoveries.size();
+  }
   return {};
 }
 
-Status Follower::take_removal(const FollowNews& news) {
-  if (!replica_.removed()) return {};  // not there yet: the rest comes with the next news
+Status Follower::see_removal() {
+  if (removal_ || !replica_.removed()) return {};
   ledger::Chain& chain = replica_.chain();
-  if (!removal_) {
-    const std::uint64_t height = SEALIFT_TRY(replica_.removed_height(replica_.self()));
-    ExpulsionProof proof;
-    proof.height = height;
-    proof.block = ledger::encode_block(SEALIFT_TRY(chain.block(height)));
-    proof.checkpoint = as_text(SEALIFT_TRY(chain.final_checkpoint(height)));
-    removal_ = std::move(proof);
-    log_warning("domain.removed", {{"host", replica_.self().text()}, {"height", height}});
-  }
-  removal_->new_owners = new_owners(news.recoveries, *chain.final_state(), replica_.self());
-  owners_seen_ = news.recoveries.size();
+  ExpulsionProof proof;
+  proof.height = SEALIFT_TRY(replica_.removed_height(replica_.self()));
+  proof.block = ledger::encode_block(SEALIFT_TRY(chain.block(proof.height)));
+  proof.checkpoint = as_text(SEALIFT_TRY(chain.final_checkpoint(proof.height)));
+  log_warning("domain.removed", {{"host", replica_.self().text()}, {"height", proof.height}});
+  removal_ = std::move(proof);
   return {};
 }
 
@@ -106,7 +105,7 @@ std::vector<ExpulsionProof::NewOwner> new_owners(const std::vector<Bytes>& recov
     const ledger::VmRecover recover = *body;
     const auto verified = ledger::verify_record(std::move(*record), state);
     if (!verified || verified->signers().size() < ledger::approvals_needed(state, lost)) continue;
-    owners.push_back({recover.vm, recover.owner, recover.epoch, 0});
+    owners.push_back({recover.vm, recover.owner, recover.epoch});
   }
   return owners;
 }

@@ -20,14 +20,14 @@ class Follower {
   // Everything that it returns is durable. kCorrupt: the server contradicts itself or us, the replica has
   // halted if there is proof. kRefused: clocks apart, or a time out of skew. kUnsupported: newer rules.
   Status take(const FollowNews& news);
-  // Set by take() once this host is a member no longer.
+  // Once this host is a member no longer, by its own final state: take() looks, and so does see_removal().
+  Status see_removal();
   const std::optional<ExpulsionProof>& removal() const { return removal_; }
   bool clocks_apart() const { return clocks_apart_; }
 
  private:
   Status check_clock(const FollowNews& news);
   Status take_note(const std::string& note, bool newest);
-  Status take_removal(const FollowNews& news);
 
   Replica& replica_;
   std::optional<std::uint64_t> announced_;  // the server's tip when it last spoke in this session

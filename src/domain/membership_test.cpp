@@ -104,6 +104,21 @@ TEST(Join, TheThirdMemberNeedsTheSecondsApproval) {
   EXPECT_TRUE(zurich.node().proposals(soon(), {})->empty());
 }
 
+TEST(Join, AFollowerSeesWhyItsRecordWasRefused) {
+  Host zurich("zurich"), bern("bern");
+  ASSERT_TRUE(bern.node().join(*zurich.node().invite({}), soon(), {}));
+  ASSERT_TRUE(zurich.register_vm(1));
+  ledger::VmRegister body;
+  body.vm = zurich.node().final_state()->vms().front().id;
+  body.number = 1;
+  body.owner = host_name("bern");
+  const Bytes twin = ledger::make_record(zurich.node().final_state()->domain(), body, bern.identity());
+  const auto refused = bern.node().submit(twin, soon(), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kRefused);
+  EXPECT_TRUE(bern.node().final_state()->vm(body.vm));
+}
+
 TEST(Join, AHostWithPeersMustLeaveFirst) {
   Host zurich("zurich"), bern("bern"), wien("wien");
   ASSERT_TRUE(bern.node().join(*zurich.node().invite({}), soon(), {}));
@@ -116,6 +131,7 @@ TEST(Join, AReplayedJoinRecordIsRefused) {
   ASSERT_TRUE(log);
   ASSERT_TRUE(hosts.zurich.node().propose(ledger::HostExpel{0, host_name("wien"), "test"}, soon(), {}));
   ASSERT_TRUE(hosts.bern.node().approve("wien", soon(), {}));
+  ASSERT_TRUE(hosts.zurich.reach(hosts.bern.node().final_height()));
   EXPECT_FALSE(hosts.zurich.node().final_state()->member(host_name("wien")));
   for (const ledger::LogEntry& entry : *log) {
     const auto replayed = hosts.zurich.node().submit(entry.envelope, soon(), {});
@@ -138,7 +154,7 @@ TEST(Membership, AnExpelledHostGetsTheProofAndNothingElse) {
   const auto proposed = hosts.zurich.node().propose(recover, soon(), {});
   ASSERT_TRUE(proposed) << proposed.error().message;
   ASSERT_TRUE(hosts.bern.node().approve(vm.id.text(), soon(), {}));
-  const std::uint64_t removed_at = hosts.zurich.node().final_height();
+  const std::uint64_t removed_at = hosts.bern.node().final_height();
   ASSERT_TRUE(hosts.bern.register_vm(2));  // by the two that are left
 
   hosts.wien.up();

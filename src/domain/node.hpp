@@ -91,7 +91,8 @@ struct Proposal {
   bool submitted = false;
 };
 
-// Why this host counts no more, checkable with the genesis alone (ledger::verify… of the parts).
+// Why this host counts no more. It came through the chain that this host verified block by block; new owners
+// are named by vm.recover records that enough of the members it knew last have signed.
 struct ExpulsionProof {
   std::uint64_t height = 0;
   Bytes block;             // encode_block: holds the host.expel or vm.recover
@@ -100,7 +101,6 @@ struct ExpulsionProof {
     ledger::VmId vm;
     ledger::HostName owner;
     ledger::Epoch epoch;
-    std::uint64_t height = 0;
   };
   std::vector<NewOwner> new_owners;  // of VMs that were this host's
 };

@@ -54,6 +54,11 @@ Result<std::string> Node::invite(const InviteOptions& options) {
                 "this host has no address that others can dial: say one (--address, or `address` in the "
                 "configuration)");
   }
+  // A founder may have had no address yet; from now on others must find it.
+  const auto member = core->chain().final_state()->member(impl_->options.self.name);
+  if (member && member->info.endpoints.empty()) {
+    SEALIFT_TRY(update_endpoints(invitation.endpoints, Deadline::in(kJoinMargin), {}));
+  }
   const WallTime now = impl_->options.clock->wall();
   invitation.domain = core->replica().domain();
   invitation.inviter = {impl_->options.self.name.text(), impl_->identity.public_key()};
@@ -93,7 +98,7 @@ Result<Json> Node::Impl::join_request(const crypto::PublicKey& peer, const Json&
     }
     ledger::HostJoin join{state->changes() + 1, request.host, request.old_log};
     const Bytes envelope = ledger::make_record(held->replica().domain(), join, identity);
-    const ProposalEntry entry = SEALIFT_TRY(propose_envelope(*held, envelope, end, stop));
+    const ProposalEntry entry = SEALIFT_TRY(propose_envelope(*held, envelope, Deadline::in(kJoinHold), stop));
     if (!entry.submitted) {
       const Proposal proposal = SEALIFT_TRY(show_proposal(entry, *state));
       if (end.passed() || stop.stopped()) {

@@ -7,8 +7,8 @@
 namespace sealift::domain {
 namespace {
 
-constexpr Milliseconds kSlice{300};         // how soon a replaced core lets a waiter go
-constexpr Milliseconds kCallMargin{2'000};  // for the way there and back, beyond what the server may wait
+constexpr Milliseconds kSlice{300};       // how soon a replaced core lets a waiter go
+constexpr Milliseconds kCallMargin{500};  // for the way back from the server
 constexpr Milliseconds kLongest{static_cast<std::int64_t>(kWaitMsMax)};
 
 Milliseconds left(const Deadline& deadline) {
@@ -40,6 +40,16 @@ Result<T> wait_in_slices(Core& core, Deadline deadline, Wait wait) {
   }
 }
 
+// After a refusal the caller reads the final state: it must be as new here as where the rules said no.
+void reach_server(Core& core, Deadline deadline, const Stop& stop) {
+  const auto answer = core.follow().call("ledger.head", to_json(HeadExchange{}), deadline, stop);
+  const auto head = answer ? parse_head_exchange(*answer) : fail(Code::kUnavailable, "no answer");
+  if (!head) return;
+  const auto signed_head = ledger::parse_signed_head(as_bytes(head->note));
+  if (!signed_head || signed_head->head.size <= core.chain().final_height()) return;
+  static_cast<void>(core.chain().wait_beyond(signed_head->head.size - 1, Deadline::in(left(deadline)), stop));
+}
+
 }  // namespace
 
 Result<ledger::RecordId> Node::submit(ByteView envelope, Deadline deadline, const Stop& stop) {
@@ -53,9 +63,13 @@ Result<ledger::RecordId> Node::submit(ByteView envelope, Deadline deadline, cons
     return record.id;
   }
   const Milliseconds wait = left(deadline);
-  const SubmitRequest request{{envelope.begin(), envelope.end()}, static_cast<std::uint64_t>(wait.count())};
-  SEALIFT_TRY(core->follow().call("ledger.submit", to_json(request), Deadline::in(wait + kCallMargin), stop));
-  return record.id;
+  // The server answers before we stop listening: what it waits for is worth knowing.
+  const Milliseconds there = std::max(wait / 2, wait - kCallMargin);
+  const SubmitRequest request{{envelope.begin(), envelope.end()}, static_cast<std::uint64_t>(there.count())};
+  const auto answer = core->follow().call("ledger.submit", to_json(request), Deadline::in(wait), stop);
+  if (answer) return record.id;
+  if (answer.error().code == Code::kRefused) reach_server(*core, deadline, stop);
+  return std::unexpected(answer.error());
 }
 
 Result<ledger::RecordStatus> Node::status(const ledger::RecordId& id) {

@@ -129,20 +129,21 @@ Status Node::leave(Deadline deadline, const Stop& stop) {
   SEALIFT_TRY_STATUS(core->replica().check_halted());
   if (core->replica().alone())
     return fail(Code::kConflict, "this host is alone in its domain: there is nothing to leave");
+  constexpr Milliseconds kLook{1'000};
   while (!core->replica().removed()) {
     const std::uint64_t height = core->chain().final_height();
-    const Proposal proposal =
-        SEALIFT_TRY(propose(ledger::HostLeave{0, impl_->options.self.name}, deadline, stop));
-    if (core->replica().removed()) break;
-    constexpr Milliseconds kLook{1'000};
+    const auto proposal = propose(ledger::HostLeave{0, impl_->options.self.name}, deadline, stop);
     const SteadyTime soon = std::chrono::steady_clock::now() + kLook;
-    const auto beyond = core->chain().wait_beyond(
-        height, Deadline(deadline.at() ? std::min(*deadline.at(), soon) : soon), stop);
+    const Deadline look(deadline.at() ? std::min(*deadline.at(), soon) : soon);
+    const auto beyond = core->chain().wait_beyond(height, look, stop);
+    if (core->replica().removed()) break;
+    // It may have been refused because the server has let us go already: then the wait has shown it.
+    if (!proposal && !beyond) return std::unexpected(proposal.error());
     if (!beyond && beyond.error().code != Code::kTimeout) return std::unexpected(beyond.error());
-    if (deadline.passed() && !core->replica().removed()) {
+    if (proposal && deadline.passed()) {
       return fail(Code::kTimeout,
                   "{} of {} have signed: on another member, `domain approve {}`; then leave again",
-                  proposal.signed_by.size(), proposal.needed, impl_->options.self.name.text());
+                  proposal->signed_by.size(), proposal->needed, impl_->options.self.name.text());
     }
   }
   log_info("domain.left", {{"domain", core->replica().domain().hex()}});

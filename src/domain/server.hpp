@@ -30,6 +30,8 @@ class Server {
   // kUnavailable: names what is waited for; the record stays queued, so the outcome is unknown.
   Result<std::uint64_t> submit(ByteView envelope, Deadline deadline, const Stop& stop);
   bool queued(const ledger::RecordId& id);
+  // submit() without the wait.
+  Status enqueue(ByteView envelope);
 
   struct Asker {
     ledger::HostName name;
@@ -81,6 +83,12 @@ class Server {
     std::set<ledger::HostName> heard;  // since the start
   };
 
+  // The entry that waits; none: it is in that block already.
+  struct Queued {
+    std::shared_ptr<Entry> entry;  // shared: see Hub::entries
+    std::uint64_t height = 0;
+  };
+  Result<Queued> put_in_queue(ByteView envelope);
   bool heard_quorum(Hub& hub) const;
   std::vector<Bytes> next_batch(Hub& hub) const;
   void settle(const ledger::Chain::Appended& appended);

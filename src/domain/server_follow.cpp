@@ -1,14 +1,12 @@
 #include <algorithm>
 
 #include "base/log.hpp"
-#include "domain/answer.hpp"
 #include "domain/server.hpp"
 
 namespace sealift::domain {
 namespace {
 
 constexpr Milliseconds kSlice{100};
-constexpr std::size_t kOpenAsksMax = 64;
 
 bool carries_signature_of(const ledger::SignedHead& head, const ledger::HostName& name) {
   return std::ranges::any_of(head.note.signatures,
@@ -217,55 +215,6 @@ Result<FollowNews> Server::follow(const Asker& asker, const FollowRequest& reque
     hub.wait_until(std::min(end, std::chrono::steady_clock::now() + kSlice),
                    [&](const Hub& h) { return h.version != version; });
   }
-}
-
-Result<std::vector<Bytes>> Server::ask(ByteView nonce, ByteView askers, Deadline deadline, const Stop& stop) {
-  SEALIFT_TRY_STATUS(replica_.check_halted());
-  if (nonce.empty() || nonce.size() > kNonceBytesMax)
-    return fail(Code::kInvalid, "a nonce has 1 to {} bytes", kNonceBytesMax);
-  std::uint64_t id = 0;
-  {
-    auto hub = hub_.lock();
-    if (hub->asks.size() >= kOpenAsksMax)
-      return fail(Code::kExhausted, "{} questions are open already", kOpenAsksMax);
-    id = ++hub->next_ask;
-    OpenAsk& ask = hub->asks[id];
-    ask.nonce.assign(nonce.begin(), nonce.end());
-    ask.answers[replica_.self()] = replica_.answer(nonce);
-    if (const auto answer = parse_answer(askers))
-      ask.answers[answer->answer.member].assign(askers.begin(), askers.end());
-    ++hub->version;
-  }
-  hub_.notify_all();
-  std::size_t before = 0;  // answers looked at
-  bool closed = false;
-  std::vector<Answer> good;
-  std::vector<Bytes> answers;
-  const ledger::MemberSet set = replica_.chain().final_state()->member_set();
-  for (;;) {
-    {
-      auto hub = hub_.lock();
-      const SteadyTime slice = std::chrono::steady_clock::now() + kSlice;
-      const SteadyTime end = deadline.at() ? std::min(*deadline.at(), slice) : slice;
-      hub.wait_until(end, [&](const Hub& h) { return h.closed || h.asks.at(id).answers.size() != before; });
-      closed = hub->closed;
-      before = hub->asks.at(id).answers.size();
-      answers.clear();
-      for (const auto& [name, answer] : hub->asks.at(id).answers) answers.push_back(answer);
-    }
-    good = verified_answers(answers, set, replica_.domain(), nonce);
-    if (good.size() >= set.quorum() || closed || stop.stopped() || deadline.passed()) break;
-  }
-  hub_.lock()->asks.erase(id);
-  if (good.size() >= set.quorum()) return answers;
-  std::string silent;
-  for (const crypto::NamedKey& member : set.members) {
-    const bool heard =
-        std::ranges::any_of(good, [&](const Answer& a) { return a.member.text() == member.name; });
-    if (!heard) silent += (silent.empty() ? "" : ", ") + member.name;
-  }
-  return fail(Code::kUnavailable, "{} of {} members answered, {} are needed; silent: {}", good.size(),
-              set.members.size(), set.quorum(), silent);
 }
 
 }  // namespace sealift::domain

@@ -20,6 +20,7 @@ Result<Bytes> merge(const ledger::Record& ours, const ledger::Record& theirs) {
     const auto same = [&](const crypto::EnvelopeSignature& s) { return s.keyid == signature.keyid; };
     if (std::ranges::none_of(merged.signatures, same)) merged.signatures.push_back(signature);
   }
+  std::ranges::sort(merged.signatures, {}, &crypto::EnvelopeSignature::keyid);  // record.hpp: one form only
   if (merged.signatures.size() > crypto::kEnvelopeSignaturesMax) {
     return fail(Code::kExhausted, "more signatures than an envelope may hold");
   }

@@ -144,7 +144,7 @@ bool Server::queued(const ledger::RecordId& id) {
   return hub_.lock()->entries.contains(id);
 }
 
-Result<std::uint64_t> Server::submit(ByteView envelope, Deadline deadline, const Stop& stop) {
+Result<Server::Queued> Server::put_in_queue(ByteView envelope) {
   SEALIFT_TRY_STATUS(replica_.check_halted());
   ledger::Chain& chain = replica_.chain();
   const ledger::Record record = SEALIFT_TRY(ledger::parse_record(envelope));
@@ -159,7 +159,7 @@ Result<std::uint64_t> Server::submit(ByteView envelope, Deadline deadline, const
   const ledger::RecordStatus known = SEALIFT_TRY(chain.status(record.id));
   const bool in_block = known.kind == ledger::RecordStatus::Kind::kFinal ||
                         (known.kind == ledger::RecordStatus::Kind::kPending && known.height != 0);
-  if (in_block) return known.height;
+  if (in_block) return Queued{nullptr, known.height};
   std::shared_ptr<Entry> entry;
   {
     auto hub = hub_.lock();
@@ -177,11 +177,24 @@ Result<std::uint64_t> Server::submit(ByteView envelope, Deadline deadline, const
     ++hub->version;
   }
   hub_.notify_all();
+  return Queued{std::move(entry), 0};
+}
+
+Status Server::enqueue(ByteView envelope) {
+  SEALIFT_TRY(put_in_queue(envelope));
+  return {};
+}
+
+Result<std::uint64_t> Server::submit(ByteView envelope, Deadline deadline, const Stop& stop) {
+  const auto [entry, in_block] = SEALIFT_TRY(put_in_queue(envelope));
+  if (!entry) return in_block;
+  ledger::Chain& chain = replica_.chain();
   for (;;) {
     {
       auto hub = hub_.lock();
-      hub.wait_until(slice_end(deadline),
-                     [&](const Hub& h) { return h.closed || entry->fate != Entry::Fate::kQueued; });
+      hub.wait_until(slice_end(deadline), [&fate = entry->fate](const Hub& h) {
+        return h.closed || fate != Entry::Fate::kQueued;
+      });
       if (hub->closed)
         return fail(Code::kUnavailable, "the ledger was closed here; the record's outcome is unknown");
       if (entry->fate == Entry::Fate::kIncluded) return entry->height;

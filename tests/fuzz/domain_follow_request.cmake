@@ -1,0 +1,1 @@
+sealift_fuzz(domain_follow_request domain)

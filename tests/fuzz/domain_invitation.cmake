@@ -1,0 +1,1 @@
+sealift_fuzz(domain_invitation domain)
