@@ -113,11 +113,12 @@ Status LedgerRecords::may_start(const VmId& vm, Deadline deadline, const Stop& s
   return {};
 }
 
-// The ledger's word, and after it that of our own records which it does not have yet.
+// The ledger's word, and after it that of our own records which it does not have yet. These are read first:
+// one that becomes final in between is then seen twice, never missed.
 std::optional<crypto::Digest> LedgerRecords::rest_root(const VmId& vm) {
+  const auto unsettled = inventory_->unsettled_records();
   std::optional<crypto::Digest> root;
   if (const auto known = options_.ledger->final_state()->vm(vm)) root = known->rest_root;
-  const auto unsettled = inventory_->unsettled_records();
   if (!unsettled) return root;
   for (const RecordRow& row : *unsettled) {
     if (row.vm != vm) continue;
