@@ -90,6 +90,11 @@ struct HttpServer::Impl {
   std::jthread thread;
   file::Path path;
 
+  void run() {
+    thread = std::jthread([this] { server.listen_after_bind(); });
+    while (!server.is_running()) std::this_thread::yield();  // stop() before that would be lost
+  }
+
   static httplib::Server::Handler wrap(Handler handler) {
     return [handler = std::move(handler)](const httplib::Request& in, httplib::Response& out) {
       const auto request = decode(in);
@@ -147,11 +152,20 @@ Status HttpServer::start(const file::Path& path) {
   const mode_t old_mask = ::umask(0177);
   const bool bound = impl_->server.bind_to_port(path.string().c_str(), 80);
   ::umask(old_mask);
-  if (!bound)
+  if (!bound) {
     return fail(Code::kIo, "cannot listen on {} (a path of more than 107 bytes does not fit a unix socket)",
                 path.string());
-  impl_->thread = std::jthread([this] { impl_->server.listen_after_bind(); });
-  while (!impl_->server.is_running()) std::this_thread::yield();  // stop() before that would be lost
+  }
+  impl_->run();
+  return {};
+}
+
+Status HttpServer::start_tcp(const std::string& host, std::uint16_t port) {
+  impl_->server.set_address_family(AF_UNSPEC);
+  if (!impl_->server.bind_to_port(host.c_str(), port)) {
+    return fail(Code::kConflict, "cannot listen on {} port {}: is it in use?", host, port);
+  }
+  impl_->run();
   return {};
 }
 
@@ -159,7 +173,7 @@ void HttpServer::stop() {
   if (!impl_->thread.joinable()) return;
   impl_->server.stop();
   impl_->thread.join();
-  ::unlink(impl_->path.c_str());
+  if (!impl_->path.empty()) ::unlink(impl_->path.c_str());
 }
 
 }  // namespace sealift::api

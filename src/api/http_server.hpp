@@ -43,6 +43,8 @@ class HttpServer {
   // Listens on a fresh unix socket at path (an old one is removed: the caller holds the state directory's
   // lock).
   Status start(const file::Path& path);
+  // "127.0.0.1:7421" or "[::1]:7421": for health and metrics only, which need no login.
+  Status start_tcp(const std::string& host, std::uint16_t port);
   void stop();
 
  private:

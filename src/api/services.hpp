@@ -8,6 +8,9 @@
 #include "api/http_server.hpp"
 #include "domain/node.hpp"
 
+namespace sealift::host {
+class Host;
+}
 namespace sealift::migrate {
 class MoveManager;
 }
@@ -16,6 +19,26 @@ namespace sealift::api {
 
 // Membership calls wait that long for the ledger; the client may ask again.
 constexpr Milliseconds kLedgerWait{60'000};
+
+struct VmServices {
+  host::Host& host;
+  domain::Node& node;
+  std::string accelerator;  // "kvm" or "tcg"
+};
+// /v1/vms …: create, list, show, start, stop, kill, remove, recover; /v1/quarantine: list, purge
+void add_vm_routes(HttpServer& server, const VmServices& services, const Stop& stop);
+
+struct StatusServices {
+  VmServices vms;
+  migrate::MoveManager& moves;
+  std::string listen;
+  std::string state_directory;
+  std::string hypervisor;  // "QEMU 10.0.2", or why there is none
+};
+// /v1/status, /v1/host/update, and the health routes
+void add_status_routes(HttpServer& server, const StatusServices& services, const Stop& stop);
+// /healthz and /metrics (OpenMetrics): also for a second server on TCP, which answers nothing else
+void add_health_routes(HttpServer& server, const StatusServices& services);
 
 // GET /v1/domain, POST /v1/domain/invite|join|approve|leave|expel|activate
 void add_domain_routes(HttpServer& server, domain::Node& node, const Stop& stop);

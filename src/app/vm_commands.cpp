@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 #include "app/cli.hpp"
 
@@ -23,7 +24,8 @@ std::string vm_path(const std::string& name) {
 
 Result<int> create(const Cli& cli, const std::string& path) {
   const std::string toml = SEALIFT_TRY(file::read_text(path, kDefinitionBytesMax));
-  const Json answer = SEALIFT_TRY(cli.client().post("/v1/vms", {{"file", path}, {"definition", toml}}));
+  const Json answer = SEALIFT_TRY(cli.client().post(
+      "/v1/vms", {{"file", std::filesystem::absolute(path).string()}, {"definition", toml}}));
   if (!cli.printed_json(answer)) {
     fmt::print("created {} ({}), powered off; start it: sealift vm start {}\n", field(answer, "name"),
                field(answer, "id"), field(answer, "name"));

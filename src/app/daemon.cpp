@@ -1,0 +1,290 @@
+#include "app/daemon.hpp"
+
+#include <signal.h>
+
+#include <filesystem>
+
+#include "api/services.hpp"
+#include "app/host_file.hpp"
+#include "app/local_host.hpp"
+#include "app/notify.hpp"
+#include "app/ownership.hpp"
+#include "base/log.hpp"
+#include "host/ledger_records.hpp"
+#include "hypervisor/qemu/machine.hpp"
+#include "migrate/move_manager.hpp"
+#include "net/peer.hpp"
+
+namespace sealift::app {
+
+namespace {
+
+constexpr Milliseconds kHypervisorWithin{60'000};
+
+// How others reach this host, unless the configuration says so: a named listen address, else this machine's
+// name.
+Result<std::vector<std::string>> advertised(const host::HostConfig& config) {
+  if (!config.advertise.empty()) return config.advertise;
+  net::Endpoint endpoint = SEALIFT_TRY(net::Endpoint::parse(config.listen));
+  if (endpoint.host.empty() || endpoint.host == "::" || endpoint.host == "0.0.0.0")
+    endpoint.host = machine_name();
+  return std::vector<std::string>{endpoint.text()};
+}
+
+Result<ledger::HostInfo> host_info(const HostFile& file, const crypto::Identity& identity,
+                                   const host::HostConfig& config) {
+  return ledger::HostInfo{.name = file.name,
+                          .key = identity.public_key(),
+                          .endpoints = SEALIFT_TRY(advertised(config)),
+                          .region = file.region,
+                          .witness_only = file.witness_only};
+}
+
+// SIGTERM and SIGINT are waited for by the main thread alone; children start with an empty mask
+// (base/process).
+sigset_t block_end_signals() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  return ends;
+}
+
+// True when the whole machine goes down, not just this service.
+bool machine_shuts_down() {
+  if (!std::filesystem::exists("/run/systemd/system")) return false;
+  const auto state =
+      process::run({"systemctl", "is-system-running"}, 64, Deadline::in(Milliseconds(5'000)), Stop());
+  return state && state->text.starts_with("stopping");
+}
+
+std::string first_lines(const HostFile& file, const InitOptions& options) {
+  std::string text =
+      fmt::format("# sealift host {}; every key is optional. Changes count from the daemon's next start.\n",
+                  file.name.text());
+  if (!options.listen.empty()) text += fmt::format("listen = \"{}\"\n", options.listen);
+  if (!options.advertise.empty()) text += fmt::format("advertise = [\"{}\"]\n", options.advertise);
+  return text + "\n";
+}
+
+// Everything that a running host consists of, in the order in which it is built; the destructor takes it down
+// in the other.
+class Daemon {
+ public:
+  Daemon(file::Path state_directory, host::HostConfig config, HostFile file, crypto::Identity identity)
+      : state_directory_(std::move(state_directory)),
+        config_(std::move(config)),
+        file_(std::move(file)),
+        identity_(std::move(identity)) {}
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+  ~Daemon();
+  Status start();
+  void shut_down_guests() { host_->shut_down_guests(Stop()); }
+
+ private:
+  Status open_ledger();
+  Status open_hypervisor();
+  Status open_host();
+  Status serve_peers();
+  Status serve_api();
+
+  file::Path state_directory_;
+  host::HostConfig config_;
+  HostFile file_;
+  crypto::Identity identity_;
+  StopSource stop_;
+  std::unique_ptr<domain::Node> node_;
+  std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
+  hypervisor::HypervisorFacts facts_;
+  std::optional<std::pair<uid_t, gid_t>> guest_user_;
+  std::unique_ptr<host::LedgerRecords> records_;
+  std::unique_ptr<host::Host> host_;
+  std::unique_ptr<HostForMoves> local_host_;
+  std::unique_ptr<migrate::MoveManager> moves_;
+  std::unique_ptr<net::PeerServer> peers_;
+  std::unique_ptr<OwnershipWatch> ownership_;
+  std::unique_ptr<api::HttpServer> api_;
+  std::unique_ptr<api::HttpServer> health_;
+  std::jthread autostart_;
+};
+
+Status Daemon::open_ledger() {
+  domain::NodeOptions options;
+  options.directory = state_directory_;
+  options.self = SEALIFT_TRY(host_info(file_, identity_, config_));
+  options.on_joined = [this] {
+    if (peers_) peers_->set_domain(node_->status().domain.hex());
+    if (ownership_) ownership_->look_soon();
+  };
+  options.on_alarm = [this](const std::string& text) {
+    log_error("ledger.alarm", {{"text", text}});
+    if (ownership_) ownership_->look_soon();
+  };
+  node_ = SEALIFT_TRY(domain::Node::open(identity_, std::move(options)));
+  return {};
+}
+
+Status Daemon::open_hypervisor() {
+  guest_user_ = SEALIFT_TRY(hypervisor::qemu::guest_user(config_.qemu_user));
+  if (file_.witness_only) return {};
+  hypervisor::qemu::QemuSettings settings;
+  settings.program = config_.qemu_program;
+  settings.user = config_.qemu_user;
+  settings.accelerator = config_.accelerator;
+  settings.probe_file = state_directory_ / "accelerator.json";
+  settings.scratch_directory = state_directory_ / "run";
+  SEALIFT_TRY_STATUS(file::make_private_directory(settings.scratch_directory));
+  hypervisor_ =
+      SEALIFT_TRY(hypervisor::qemu::open_qemu(settings, Deadline::in(kHypervisorWithin), stop_.token()));
+  facts_ = hypervisor_->facts();
+  return {};
+}
+
+Status Daemon::open_host() {
+  records_ = SEALIFT_TRY(host::LedgerRecords::open({.state_directory = state_directory_,
+                                                    .self = file_.name,
+                                                    .identity = &identity_,
+                                                    .ledger = node_.get(),
+                                                    .held_back = [this](const ledger::VmId& vm) {
+                                                      return moves_ && moves_->unfinished(vm).has_value();
+                                                    }}));
+  host_ = SEALIFT_TRY(host::Host::open({.state_directory = state_directory_,
+                                        .config = config_,
+                                        .hypervisor = hypervisor_.get(),
+                                        .records = records_.get()}));
+  local_host_ = std::make_unique<HostForMoves>(*host_, *records_, facts_, guest_user_);
+  migrate::MoveManagerOptions options;
+  options.directory = state_directory_;
+  options.self = file_.name;
+  options.identity = &identity_;
+  options.ledger = node_.get();
+  options.host = local_host_.get();
+  options.incoming_max = config_.accept.moves.value_or(options.incoming_max);
+  moves_ = SEALIFT_TRY(migrate::MoveManager::open(std::move(options)));
+  return {};
+}
+
+Status Daemon::serve_peers() {
+  peers_ = std::make_unique<net::PeerServer>(
+      identity_,
+      net::PeerServerOptions{.host_name = file_.name.text(), .domain = node_->status().domain.hex()},
+      [this](const crypto::PublicKey& key, const net::Hello& hello) { return node_->authorise(key, hello); });
+  node_->attach(*peers_);
+  moves_->attach(*peers_);
+  const net::Endpoint listen = SEALIFT_TRY(net::Endpoint::parse(config_.listen));
+  if (const Status started = peers_->start(listen); !started) {
+    return because(started.error(), fmt::format("listen = \"{}\"", config_.listen));
+  }
+  node_->start();
+  return moves_->start();
+}
+
+Status Daemon::serve_api() {
+  const std::string accelerator =
+      hypervisor_ ? std::string(hypervisor::to_string(facts_.accelerator)) : "none";
+  const api::VmServices vms{.host = *host_, .node = *node_, .accelerator = accelerator};
+  const api::StatusServices status{
+      .vms = vms,
+      .moves = *moves_,
+      .listen = config_.listen,
+      .state_directory = state_directory_.string(),
+      .hypervisor = hypervisor_ ? "QEMU " + facts_.version : "none: a witness only"};
+  api_ = std::make_unique<api::HttpServer>();
+  api::add_status_routes(*api_, status, stop_.token());
+  api::add_vm_routes(*api_, vms, stop_.token());
+  api::add_move_routes(*api_, *moves_, stop_.token());
+  api::add_domain_routes(*api_, *node_, stop_.token());
+  api::add_ledger_routes(*api_, *node_);
+  SEALIFT_TRY_STATUS(api_->start(state_directory_ / "api.sock"));
+  if (config_.http.empty()) return {};
+  const net::Endpoint http = SEALIFT_TRY(net::Endpoint::parse(config_.http));
+  health_ = std::make_unique<api::HttpServer>();
+  api::add_health_routes(*health_, status);
+  return health_->start_tcp(http.host, http.port);
+}
+
+Status Daemon::start() {
+  SEALIFT_TRY_STATUS(open_ledger());
+  SEALIFT_TRY_STATUS(open_hypervisor());
+  SEALIFT_TRY_STATUS(open_host());
+  SEALIFT_TRY_STATUS(serve_peers());
+  ownership_ = std::make_unique<OwnershipWatch>(*node_, *host_, *records_, *moves_);
+  SEALIFT_TRY_STATUS(serve_api());
+  autostart_ = std::jthread([this] { host_->autostart(stop_.token()); });
+  return {};
+}
+
+Daemon::~Daemon() {
+  stop_.stop();
+  if (autostart_.joinable()) autostart_.join();
+  if (health_) health_->stop();
+  if (api_) api_->stop();
+  ownership_.reset();
+  if (peers_) peers_->stop();
+  moves_.reset();
+  host_.reset();
+  records_.reset();
+  if (node_) node_->stop();
+}
+
+}  // namespace
+
+Result<std::string> init_host(const file::Path& state_directory, const InitOptions& options) {
+  const auto name = ledger::HostName::parse(options.name.empty() ? machine_name() : options.name);
+  if (!name) return because(name.error(), "--name");
+  for (const std::string& endpoint : {options.listen, options.advertise}) {
+    if (!endpoint.empty()) SEALIFT_TRY(net::Endpoint::parse(endpoint));
+  }
+  const HostFile file{.name = *name, .witness_only = options.witness_only, .region = options.region};
+  SEALIFT_TRY_STATUS(file::make_private_directory(state_directory));
+  if (std::filesystem::exists(state_directory / "host.json")) {
+    return fail(Code::kConflict, "{} holds a host already; nothing was changed. Start it: sealift host run",
+                state_directory.string());
+  }
+  const file::Path key_path = state_directory / "host.key";
+  if (!std::filesystem::exists(key_path)) SEALIFT_TRY_STATUS(crypto::Identity::generate().save(key_path));
+  const crypto::Identity identity = SEALIFT_TRY(crypto::Identity::load(key_path));
+  const file::Path config_path = state_directory / "sealift.toml";
+  if (!std::filesystem::exists(config_path)) {
+    const std::string text = first_lines(file, options) + std::string(host::default_config_text());
+    SEALIFT_TRY_STATUS(file::write_atomic(config_path, std::string_view(text)));
+  }
+  const host::HostConfig config = SEALIFT_TRY(host::load_config(std::nullopt, state_directory));
+  domain::NodeOptions node;
+  node.directory = state_directory;
+  node.self = SEALIFT_TRY(host_info(file, identity, config));
+  SEALIFT_TRY(domain::Node::open(identity, std::move(node)));
+  SEALIFT_TRY_STATUS(save_host_file(state_directory, file));
+  return identity.public_key().verifier_key(name->text());
+}
+
+Result<int> run_daemon(const file::Path& state_directory, const std::optional<file::Path>& config_path) {
+  const HostFile file = SEALIFT_TRY(load_host_file(state_directory));
+  const auto lock = file::lock(state_directory / "lock");
+  if (!lock && lock.error().code == Code::kConflict) {
+    return fail(Code::kConflict, "another sealift daemon runs on {}; nothing was changed",
+                state_directory.string());
+  }
+  if (!lock) return std::unexpected(lock.error());
+  host::HostConfig config = SEALIFT_TRY(host::load_config(config_path, state_directory));
+  set_log_level(config.log_level);
+  crypto::Identity identity = SEALIFT_TRY(crypto::Identity::load(state_directory / "host.key"));
+  const sigset_t ends = block_end_signals();
+  {
+    Daemon daemon(state_directory, std::move(config), file, std::move(identity));
+    SEALIFT_TRY_STATUS(daemon.start());
+    log_info("host.ready",
+             {{"host", file.name.text()}, {"version", SEALIFT_VERSION}, {"state", state_directory.string()}});
+    notify_service_manager("READY=1");
+    int received = 0;
+    sigwait(&ends, &received);
+    notify_service_manager("STOPPING=1");
+    log_info("host.stopping", {{"signal", received}});
+    if (machine_shuts_down()) daemon.shut_down_guests();
+  }
+  return 0;
+}
+
+}  // namespace sealift::app

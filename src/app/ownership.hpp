@@ -1,0 +1,37 @@
+#pragma once
+
+// Watches the ledger for what concerns this host's VMs outside of moves: a VM that is no longer this host's
+// is stopped and frozen at once (design: "a host that finds itself no longer the owner"), and in a new domain
+// every VM is registered.
+
+#include <thread>
+
+#include "domain/node.hpp"
+#include "host/host.hpp"
+#include "migrate/move_manager.hpp"
+
+namespace sealift::app {
+
+class OwnershipWatch {
+ public:
+  // All outlive it.
+  OwnershipWatch(domain::Node& node, host::Host& host, host::VmRecords& records, migrate::MoveManager& moves);
+  ~OwnershipWatch();
+  void look_soon();  // joined another domain, or expelled
+
+ private:
+  void run();
+  void look();
+  void fence_foreign(const ledger::State& state, const ledger::HostName& self);
+  void register_missing(const ledger::State& state, const ledger::HostName& self);
+
+  domain::Node& node_;
+  host::Host& host_;
+  host::VmRecords& records_;
+  migrate::MoveManager& moves_;
+  StopSource stop_;
+  std::atomic<bool> soon_{false};
+  std::jthread thread_;
+};
+
+}  // namespace sealift::app
