@@ -3,6 +3,7 @@
 // How a move stands, as a value that can be read at any time: for the API, the command line, metrics.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,5 +76,7 @@ struct MoveProgress {
 //    "source", "receipt"} or absent, "began", "version"}
 // state: "running" until ended, then "done", "aborted", "returned" or "lost".
 Json to_json(const MoveProgress& progress);
+// Of an ended move, from this host's own journal; what is missing or odd is left empty.
+MoveProgress progress_from_json(const Json& json);
 
 }  // namespace sealift::migrate

@@ -4,23 +4,22 @@
 // kMessageBytesMax, with the field "type"; unknown types and fields are refused, both sides speak kProtocol.
 //
 //   source                                   destination
-//     check {protocol, request, offer facts} ->
-//                                         <- checked {refused: [text], mapped: [text], facts}
-//     begin {move, request}                  ->      the offer is final; or: go on with this move (a cold
-//     one)
-//                                         <- receiving {}            place made, (live) QEMU listens
-//     (bulk streams)
-//     round {number, last}                   ->      a disk round was sent whole
-//                                         <- round_durable {number}  and is durable here
-//     firmware {sha256, bytes}               ->      the variable store as it is now, on its stream
-//                                         <- ready {parts}           loaded, paused, every leaf counted
-//     seal {envelope}                        ->
-//                                         <- timing {…}              after the start: for the report
-//     cancelled {reason}                     <->
+//     check {protocol, request, facts}      ->
+//                                           <- checked {refused: [text], mapped: [text], facts, clock_ms}
+//     begin {move, request}                 ->     the offer is final; or: go on with this move (a cold one)
+//                                           <- receiving {}          the place is made, (live) QEMU listens
+//     (bulk streams: disks, side files, memory)
+//     round {number, last}                  ->     a disk round was sent whole; last: nothing follows it
+//                                           <- round_durable {number}
+//                                           <- ready {}              loaded, paused, every leaf counted,
+//                                           durable
+//     seal {envelope}                       ->
+//                                           <- timing {…_ms}         after the start: for the report
+//     cancelled {reason}                   <->
 //
-// request: {vm, name, mode, definition, disks: [{name, format, virtual_bytes, allocated_bytes}],
-// map_networks, map_pools, channels, clock_ms}. Nothing in a message is believed: the destination compares it
-// with the final offer, the seal with what it received itself.
+// request: {vm, name of the source host, live, definition, disks: [{name, format, virtual_bytes,
+// allocated_bytes}], map_networks, map_pools, channels, clock_ms, bandwidth}. Nothing in a message is
+// believed: the destination compares it with the final offer, and the seal with what it received itself.
 
 #include <string>
 #include <variant>

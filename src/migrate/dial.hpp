@@ -1,0 +1,16 @@
+#pragma once
+
+// How a source reaches a destination: the member's endpoints and key are the ledger's word.
+
+#include "migrate/conversation.hpp"
+#include "migrate/move_manager.hpp"
+
+namespace sealift::migrate {
+
+constexpr std::string_view kMovePurpose = "move";
+
+// kNotFound: no such member.
+Result<std::shared_ptr<Conversation>> dial(const MoveManagerOptions& options, const ledger::HostName& to,
+                                           std::uint32_t connections, Deadline deadline, const Stop& stop);
+
+}  // namespace sealift::migrate

@@ -1,0 +1,93 @@
+#include "migrate/driver.hpp"
+
+#include <algorithm>
+
+namespace sealift::migrate {
+
+namespace {
+
+constexpr Milliseconds kReceiptPatience{10'000};
+
+}  // namespace
+
+Driver::Driver(const Surroundings& around, MoveRow row, Agreed agreed)
+    : around_(around), row_(std::move(row)), agreed_(std::move(agreed)) {
+  auto progress = progress_.lock();
+  progress->id = row_.id;
+  progress->vm = row_.vm;
+  progress->vm_name = agreed_.request.vm.definition.name;
+  progress->from = agreed_.from;
+  progress->to = agreed_.to;
+  progress->role = row_.role;
+  progress->mode = agreed_.mode();
+  progress->checks = agreed_.checks;
+  progress->mapped = agreed_.mapped;
+  progress->began = WallTime{Milliseconds{row_.began_ms}};
+  progress->version = 1;
+  for (const IncomingDisk& disk : agreed_.request.vm.disks) {
+    DiskProgress shown;
+    shown.name = disk.name;
+    shown.total_bytes = disk.virtual_bytes;
+    progress->disks.push_back(std::move(shown));
+  }
+}
+
+MoveProgress Driver::progress() const {
+  return *progress_.lock();
+}
+
+void Driver::update(const std::function<void(MoveProgress&)>& change) {
+  MoveProgress copy;
+  {
+    auto progress = progress_.lock();
+    change(*progress);
+    ++progress->version;
+    copy = *progress;
+  }
+  if (copy.ended) {
+    const Status kept = around_.journal->set_shown(row_.id, json::dump(to_json(copy)));
+    if (!kept) log_warning("move.unshown", {{"error", kept.error().message}});
+  }
+  if (around_.changed) around_.changed();
+  if (options().on_change) options().on_change(copy);
+}
+
+void Driver::say(LogLevel level, std::string_view event, const std::string& text) {
+  log(level, event,
+      {{"move", row_.id.hex().substr(0, 12)}, {"vm", agreed_.request.vm.definition.name}, {"text", text}});
+  update([&](MoveProgress& p) { p.message = text; });
+}
+
+std::uint64_t Driver::number_floor() const {
+  std::uint64_t floor = host().records(row_.vm).highest;
+  const auto vm = options().ledger->final_state()->vm(row_.vm);
+  if (!vm) return floor;
+  const auto known = vm->numbers.find(options().self);
+  return known == vm->numbers.end() ? floor : std::max(floor, known->second);
+}
+
+Status Driver::submit(custody::RecordKind kind, ByteView seal, const std::string& words) {
+  return around_.outbox->submit(
+      row_.id, row_.vm, kind, number_floor(), [&](std::uint64_t number) -> Result<Bytes> {
+        if (kind == custody::RecordKind::kOffer) return row_.offer;
+        return make_move_record(agreed_, row_.id, kind, number, seal, words, *options().identity);
+      });
+}
+
+std::string Driver::keep_receipt() {
+  const Deadline deadline = Deadline::in(kReceiptPatience);
+  auto receipt = options().ledger->receipt(row_.id);
+  while (!receipt && receipt.error().code == Code::kUnavailable && !deadline.passed()) {
+    if (Stop{}.sleep(Milliseconds{200})) break;
+    receipt = options().ledger->receipt(row_.id);
+  }
+  if (!receipt) return "not there yet (sealift ledger show): " + receipt.error().message;
+  const file::Path directory = options().directory / "receipts";
+  const file::Path path =
+      directory / fmt::format("{}-e{}.receipt", agreed_.request.vm.definition.name, agreed_.epoch.value);
+  Status kept = file::make_private_directory(directory);
+  if (kept) kept = file::write_atomic(path, *receipt);
+  return kept ? path.string() : "could not be written: " + kept.error().message;
+}
+
+}  // namespace sealift::migrate

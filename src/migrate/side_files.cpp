@@ -1,0 +1,122 @@
+#include "migrate/side_files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "migrate/statement.hpp"
+
+namespace sealift::migrate {
+
+namespace {
+
+constexpr std::uint8_t kBegin = 1;
+constexpr std::uint8_t kBytes = 2;
+constexpr std::size_t kNameBytesMax = 64;
+constexpr std::size_t kPieceBytes = 256 * 1024;
+
+Result<std::uint64_t> size_of(const UniqueFd& fd, const file::Path& path) {
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, "stat " + path.string());
+  if (!S_ISREG(info.st_mode)) return fail(Code::kInvalid, "{} is no regular file", path.string());
+  const auto bytes = static_cast<std::uint64_t>(info.st_size);
+  if (bytes > kSideFileBytesMax) return fail(Code::kExhausted, "{} is larger than 2 GiB", path.string());
+  return bytes;
+}
+
+std::vector<ledger::SealPart> list(const std::map<std::string, ledger::SealPart>& parts) {
+  std::vector<ledger::SealPart> out;
+  for (const auto& [name, part] : parts) out.push_back(part);
+  return out;
+}
+
+}  // namespace
+
+std::string part_name(const std::string& file) {
+  return file == "vars.fd" ? "firmware" : "file/" + file;
+}
+
+Status SideFileSender::send(const std::string& name, const Stop& stop) {
+  const file::Path path = directory_ / name;
+  const UniqueFd fd = SEALIFT_TRY(file::open(path, O_RDONLY | O_NOFOLLOW));
+  const std::uint64_t bytes = SEALIFT_TRY(size_of(fd, path));
+  const Bytes head = Encoder().u8(kBegin).text(name).u64(bytes).take();
+  std::ranges::copy(head, writer_.buffer().begin());
+  SEALIFT_TRY_STATUS(writer_.commit(head.size(), Deadline::never(), stop));
+  crypto::Sha256 hash;
+  for (std::uint64_t at = 0; at < bytes;) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, bytes - at));
+    const MutableByteView out = writer_.buffer().first(piece + 1);
+    out[0] = kBytes;
+    SEALIFT_TRY_STATUS(file::read_exact(fd.get(), out.subspan(1), at, path));
+    hash.update(out.subspan(1));
+    SEALIFT_TRY_STATUS(writer_.commit(piece + 1, Deadline::never(), stop));
+    at += piece;
+  }
+  parts_[name] = {part_name(name), std::string(kAlgorithmSha256), bytes, hash.finish()};
+  return {};
+}
+
+std::vector<ledger::SealPart> SideFileSender::parts() const {
+  return list(parts_);
+}
+
+Status SideFileReceiver::receive(const Stop& stop) {
+  while (true) {
+    const auto record = SEALIFT_TRY(reader_.next(Deadline::never(), stop));
+    if (!record) break;
+    Decoder in(*record);
+    const std::uint8_t kind = SEALIFT_TRY(in.u8());
+    if (kind == kBegin) {
+      SEALIFT_TRY_STATUS(begin(in));
+    } else if (kind == kBytes) {
+      SEALIFT_TRY_STATUS(append(record->subspan(1)));
+    } else {
+      return fail(Code::kCorrupt, "a side file's record of unknown kind {}", kind);
+    }
+  }
+  if (!name_.empty()) return fail(Code::kCorrupt, "the side file {} is cut short", name_);
+  for (const std::string& name : names_)
+    if (!parts_.contains(name)) return fail(Code::kCorrupt, "the side file {} did not come", name);
+  return file::sync_directory(directory_);
+}
+
+Status SideFileReceiver::begin(Decoder& in) {
+  if (!name_.empty()) return fail(Code::kCorrupt, "the side file {} is cut short", name_);
+  name_ = SEALIFT_TRY(in.text(kNameBytesMax));
+  expected_ = SEALIFT_TRY(in.u64());
+  SEALIFT_TRY_STATUS(in.finish());
+  if (std::ranges::find(names_, name_) == names_.end() || expected_ > kSideFileBytesMax)
+    return fail(Code::kCorrupt, "a side file that the definition does not have");
+  fd_ =
+      SEALIFT_TRY(file::open(directory_ / (name_ + ".incoming"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  arrived_ = 0;
+  hash_ = {};
+  return expected_ == 0 ? end_file() : Status{};
+}
+
+Status SideFileReceiver::append(ByteView bytes) {
+  if (name_.empty() || bytes.empty() || bytes.size() > expected_ - arrived_)
+    return fail(Code::kCorrupt, "a side file is longer than it said");
+  SEALIFT_TRY_STATUS(file::write_exact(fd_.get(), bytes, arrived_, directory_ / name_));
+  hash_.update(bytes);
+  arrived_ += bytes.size();
+  return arrived_ == expected_ ? end_file() : Status{};
+}
+
+Status SideFileReceiver::end_file() {
+  SEALIFT_TRY_STATUS(file::sync(fd_.get(), directory_ / name_));
+  fd_.reset();
+  SEALIFT_TRY_STATUS(file::rename_durable(directory_ / (name_ + ".incoming"), directory_ / name_));
+  parts_[name_] = {part_name(name_), std::string(kAlgorithmSha256), arrived_, hash_.finish()};
+  name_.clear();
+  return {};
+}
+
+std::vector<ledger::SealPart> SideFileReceiver::parts() const {
+  return list(parts_);
+}
+
+}  // namespace sealift::migrate

@@ -1,0 +1,65 @@
+#pragma once
+
+// The files beside the disks that belong to a VM (hypervisor::side_files): firmware variables, kernel,
+// initrd. They go through stream kSideFileStream, one after the other, and a file may come again (the
+// variables, after our own stop): the last one counts. Records:
+//   u8 1, blob name, u64 bytes     a file begins
+//   u8 2, bytes                    its next bytes
+// A file is written beside its name and renamed when it is whole; finish() makes them durable.
+
+#include <map>
+
+#include "base/file.hpp"
+#include "hypervisor/definition.hpp"
+#include "ledger/seal.hpp"
+#include "transport/session.hpp"
+
+namespace sealift::migrate {
+
+constexpr transport::StreamId kSideFileStream = 16;
+constexpr std::uint64_t kSideFileBytesMax = 2ULL << 30U;
+
+// The part of the seal that a side file is: "firmware" for vars.fd, else "file/<name>".
+std::string part_name(const std::string& file);
+
+class SideFileSender {
+ public:
+  SideFileSender(transport::Session& session, file::Path directory)
+      : writer_(session.writer(kSideFileStream)), directory_(std::move(directory)) {}
+  Status send(const std::string& name, const Stop& stop);
+  Status finish(const Stop& stop) { return writer_.finish(Deadline::never(), stop); }
+  std::vector<ledger::SealPart> parts() const;
+
+ private:
+  transport::StreamWriter writer_;
+  file::Path directory_;
+  std::map<std::string, ledger::SealPart> parts_;
+};
+
+class SideFileReceiver {
+ public:
+  // Only these names are taken.
+  SideFileReceiver(transport::Session& session, file::Path directory, std::vector<std::string> names)
+      : reader_(session.reader(kSideFileStream)),
+        directory_(std::move(directory)),
+        names_(std::move(names)) {}
+  // Until the stream's end; every name must have come.
+  Status receive(const Stop& stop);
+  std::vector<ledger::SealPart> parts() const;
+
+ private:
+  Status begin(Decoder& in);
+  Status append(ByteView bytes);
+  Status end_file();
+
+  transport::StreamReader reader_;
+  file::Path directory_;
+  std::vector<std::string> names_;
+  std::map<std::string, ledger::SealPart> parts_;
+  std::string name_;  // of the file that comes in; empty: none
+  UniqueFd fd_;
+  std::uint64_t expected_ = 0, arrived_ = 0;
+  crypto::Sha256 hash_;
+};
+
+}  // namespace sealift::migrate

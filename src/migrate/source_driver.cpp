@@ -1,0 +1,209 @@
+#include "migrate/source_driver.hpp"
+
+#include "migrate/facts.hpp"
+#include "migrate/statement.hpp"
+
+namespace sealift::migrate {
+
+using namespace std::chrono_literals;
+namespace custody_source = custody::source;
+
+SourceDriver::SourceDriver(const Surroundings& around, MoveRow row, Agreed agreed,
+                           std::shared_ptr<Conversation> conversation)
+    : CustodyDriver(around, std::move(row), std::move(agreed)),
+      bandwidth_(agreed_.request.bandwidth),
+      max_downtime_ms_(agreed_.max_downtime_ms) {
+  if (conversation) listen(conversation);
+}
+
+SourceDriver::~SourceDriver() {
+  stop_.stop();
+  stop_copying();
+  if (reader_.joinable()) reader_.join();
+}
+
+void SourceDriver::perform(Deed deed) {
+  switch (deed) {
+    case Deed::kBeginCopy: return begin_copy();
+    case Deed::kStopGuest: return stop_guest();
+    case Deed::kLastRound: return last_round();
+    case Deed::kContinueSwitchover: return continue_switchover();
+    case Deed::kFreeze: return freeze();
+    case Deed::kEnsureFrozen: return ensure_frozen();
+    case Deed::kThaw: {
+      stop_copying();
+      if (const auto m = machine(); m && m->process_state() == ProcessState::kStopped) {
+        const Status thawed = m->thaw(Deadline::in(10s));
+        if (!thawed) say(LogLevel::kError, "move.thaw", thawed.error().message);
+      }
+      return;
+    }
+    case Deed::kCancelMigration: {
+      if (const auto m = machine()) (void)m->cancel_migration(Deadline::in(5s));
+      return;
+    }
+    case Deed::kCutSockets: return cut_sockets();
+    case Deed::kCont: return cont();
+    case Deed::kStartFromDisks: return start_from_disks();
+    case Deed::kKill: return kill();
+    case Deed::kQuarantine: return fence();
+  }
+}
+
+void SourceDriver::send(const custody::Send& send) {
+  const auto talk = talk_.lock()->conversation;
+  if (send.message == custody::Message::kCancelled) {
+    stop_copying();
+    if (talk) (void)talk->send(protocol::Cancelled{send.reason}, stop_.token());
+    return;
+  }
+  if (send.message != custody::Message::kSeal || !talk) return;
+  const auto* sealed = std::get_if<custody_source::Sealed>(&state());
+  SEALIFT_CHECK(sealed != nullptr);
+  auto parts = decode_statement(sealed->statement);
+  if (!parts) return say(LogLevel::kError, "move.statement", parts.error().message);
+  const ledger::Seal seal{agreed_.domain, id(),          row_.vm,          agreed_.from,
+                          agreed_.to,     agreed_.epoch, std::move(*parts)};
+  const Status sent =
+      talk->send(protocol::SealMessage{ledger::make_seal(seal, *options().identity)}, stop_.token());
+  at_.sealed = std::chrono::steady_clock::now();
+  if (!sent) tell(EventKind::kSessionLost, sent.error().message);
+  update([](MoveProgress& p) {
+    p.switchover = p.mode == custody::MoveMode::kLive ? "stopped, sealed" : "sealed";
+  });
+}
+
+std::optional<SourceDriver::EventKind> SourceDriver::fact(const ledger::State& state) const {
+  return source_fact(state, id());
+}
+
+std::pair<Bytes, std::string> SourceDriver::record_details(custody::RecordKind kind,
+                                                           const State& state) const {
+  if (kind == custody::RecordKind::kClosed) return {{}, "quarantined"};
+  if (const auto* cancelling = std::get_if<custody_source::Cancelling>(&state))
+    return {{}, cancelling->reason};
+  return {{}, kind == custody::RecordKind::kAbort ? "the source asks for it after its seal" : ""};
+}
+
+void SourceDriver::entered(const State& state) {
+  const auto word = [&](const char* waiting) { update([&](MoveProgress& p) { p.waiting = waiting; }); };
+  if (std::holds_alternative<custody_source::Offering>(state))
+    return word("the ledger and the destination's acceptance");
+  if (std::holds_alternative<custody_source::Sealed>(state)) {
+    sealed_at_ = std::chrono::steady_clock::now();
+    return word("the ledger's answer: the destination's commit or an abort");
+  }
+  quorum_.reset();
+  if (std::holds_alternative<custody_source::Gave>(state)) {
+    update([](MoveProgress& p) { p.switchover += ", equal, committed"; });
+    return word("the destination's start");
+  }
+  if (std::holds_alternative<custody_source::Fencing>(state))
+    update([](MoveProgress& p) {
+      p.switchover += p.mode == custody::MoveMode::kLive ? ", running" : ", moved";
+    });
+  word("");
+}
+
+// The offer is final: the peer may accept. Then the deadline, and the patience after a seal.
+bool SourceDriver::look_at_clock() {
+  if (begin_due_ && std::holds_alternative<custody_source::Offering>(state()) &&
+      options().ledger->final_state()->move(id())) {
+    begin_due_ = false;
+    begin_copy();
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (fence_again_at_ && now >= *fence_again_at_) {
+    fence_again_at_.reset();
+    fence();
+  }
+  if (agreed_.mode() == custody::MoveMode::kLive && !qemu_gone_told_ && !machine()) {
+    qemu_gone_told_ = true;
+    tell(EventKind::kQemuGone, "QEMU has ended");
+    return true;
+  }
+  const auto wall = static_cast<std::uint64_t>(options().clock->wall().time_since_epoch().count());
+  const bool late = wall > agreed_.deadline_ms && !deadline_told_;
+  const bool impatient = sealed_at_ && std::holds_alternative<custody_source::Sealed>(state()) &&
+                         now - *sealed_at_ > options().seal_patience && !patience_told_;
+  if (!late && !impatient) return false;
+  (late ? deadline_told_ : patience_told_) = true;
+  handle(
+      {EventKind::kDeadline, {}, {}, late ? "the move's deadline has passed" : "no answer since the seal"});
+  return true;
+}
+
+Result<std::string> SourceDriver::abort() {
+  const std::string phase = progress().phase;
+  if (phase == "gave" || phase == "fencing" || phase == "ended")
+    return fail(Code::kRefused, "too late: the move is {}", phase == "ended" ? "over" : "committed");
+  tell(EventKind::kOperatorAbort, "the operator aborted the move");
+  if (phase == "sealed")
+    return std::string(
+        "the ledger was asked to abort; if the destination's commit came first, the move goes on");
+  return std::string("the move is being aborted; the VM goes on here");
+}
+
+Result<std::string> SourceDriver::tune(std::optional<std::uint64_t> bandwidth,
+                                       std::optional<std::uint64_t> max_downtime_ms) {
+  if (max_downtime_ms) max_downtime_ms_ = *max_downtime_ms;
+  if (bandwidth) {
+    bandwidth_ = *bandwidth;
+    if (const auto talk = talk_.lock()->conversation) talk->session().set_bandwidth(*bandwidth);
+  }
+  return std::string("changed; it counts from now on");
+}
+
+void SourceDriver::finish(const State& state) {
+  const auto& ended = std::get<custody_source::Ended>(state);
+  std::optional<MoveReport> made;
+  if (ended.outcome == custody::Outcome::kMoved)
+    made = report(agreed_.request.vm.live ? "frozen copy ended; disks in quarantine" : "disks in quarantine");
+  host().release(row_.vm, id());
+  (void)file::remove_tree(scratch());
+  update([&](MoveProgress& p) {
+    p.outcome = ended.outcome;
+    if (!ended.reason.empty()) p.message = ended.reason;
+    p.report = made;
+  });
+}
+
+MoveReport SourceDriver::report(const std::string& source) {
+  MoveReport report;
+  const auto ms = [](SteadyTime from, SteadyTime to) {
+    return std::chrono::duration<double, std::milli>(to - from).count();
+  };
+  report.total_ms = static_cast<std::uint64_t>(ms(began_at_, std::chrono::steady_clock::now()));
+  report.source = source;
+  const auto timing = inbox_.get().timing;
+  if (at_.stopped && at_.round_durable && at_.ready && at_.frozen && at_.sealed && timing) {
+    report.pause_parts_ms = {{"last round", ms(*at_.stopped, *at_.round_durable)},
+                             {"last pass", ms(*at_.round_durable, *at_.ready)},
+                             {"freeze", ms(*at_.ready, *at_.frozen)},
+                             {"seal", ms(*at_.frozen, *at_.sealed)},
+                             {"compare", timing->compare_ms},
+                             {"ledger", timing->ledger_ms},
+                             {"start", timing->start_ms}};
+    report.pause_ms = ms(*at_.stopped, *at_.sealed) + timing->running_after_ms;
+  }
+  const auto move = options().ledger->final_state()->move(id());
+  if (move && move->seal) {
+    for (const ledger::SealPart& part : move->seal->parts)
+      if (part.name.starts_with("disk/"))
+        report.verified.push_back(fmt::format("{}: content root {}", part.name.substr(5), part.digest.hex()));
+    if (agreed_.request.vm.live) report.verified.emplace_back("memory: both ends agree, no content digest");
+  }
+  report.receipt = keep_receipt();
+  return report;
+}
+
+void SourceDriver::quit() {
+  stop_copying();
+  if (const auto talk = talk_.lock()->conversation) {
+    if (stop_.stopped() || talk->session().failure() || !talk->session().close(Deadline::in(2s), {}))
+      talk->session().abort();
+  }
+  if (reader_.joinable()) reader_.join();
+}
+
+}  // namespace sealift::migrate
