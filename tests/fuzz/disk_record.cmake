@@ -1,0 +1,1 @@
+sealift_fuzz(disk_record migrate)
