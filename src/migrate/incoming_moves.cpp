@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Milliseconds kMessagePatience{120'000};  // between the checks and the final offer
+constexpr Milliseconds kStartPatience{30'000};     // of this daemon, to have read its journal
 constexpr Milliseconds kOfferPatience{30'000};     // until the offer that the source saw is final here too
 
 }  // namespace
@@ -22,6 +23,9 @@ void MoveManager::Impl::serve(std::unique_ptr<transport::Session> session, const
   const auto member = peer ? options.ledger->final_state()->member(*peer) : std::nullopt;
   if (!member || member->info.key != talk->session().peer_key())
     return log_warning("move.stranger", {{"says", hello.host_name}});
+  if (!started.lock().wait_until(std::chrono::steady_clock::now() + kStartPatience,
+                                 [](bool is) { return is; }))
+    return;
   std::optional<hypervisor::HypervisorFacts> theirs;
   while (!stop.stopped() && !stopping.stopped()) {
     const auto message = talk->receive(Deadline::in(kMessagePatience), stop);

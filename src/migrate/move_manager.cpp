@@ -62,6 +62,8 @@ Status MoveManager::Impl::open() {
 Status MoveManager::Impl::start() {
   for (const MoveRow& row : SEALIFT_TRY(journal->all()))
     if (!row.ended) resume(row);
+  *started.lock() = true;
+  started.notify_all();
   outbox->start();
   watcher = std::jthread([this] { watch_ledger(stopping.token()); });
   return {};

@@ -63,6 +63,7 @@ struct MoveManager::Impl {
   std::unique_ptr<Outbox> outbox;
   std::unique_ptr<transport::Acceptor> acceptor;
   Guarded<std::map<ledger::MoveId, Entry>> table;
+  Guarded<bool> started;  // sessions that come in before wait: an unfinished move may not be in the table yet
   Guarded<std::uint64_t> pulse;  // grows with every change of any move
   StopSource stopping;
   std::jthread watcher;

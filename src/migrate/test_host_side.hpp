@@ -1,6 +1,6 @@
 #pragma once
 
-// LocalHost over the host module: what a move needs of this host's VMs.
+// For tests: LocalHost over the real host module (the daemon has its own, src/app).
 
 #include "host/host.hpp"
 #include "migrate/local_host.hpp"

@@ -1,4 +1,4 @@
-#include "migrate/host_side.hpp"
+#include "migrate/test_host_side.hpp"
 
 namespace sealift::migrate {
 

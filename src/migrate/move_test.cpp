@@ -1,0 +1,95 @@
+#include "migrate/move_fixture.hpp"
+
+// Moves between two hosts in one process: real disks, real sessions over loopback.
+
+namespace sealift::migrate::testing {
+
+namespace {
+
+std::string two_disks(const file::Path& a, const file::Path& b) {
+  return fmt::format(
+      "[[disk]]\nsource = \"{}\"\nsource_format = \"raw\"\nformat = \"raw\"\n"
+      "[[disk]]\nsource = \"{}\"\nsource_format = \"raw\"\nformat = \"qcow2\"\n",
+      a.string(), b.string());
+}
+
+}  // namespace
+
+TEST_F(MoveTest, ColdThereAndBackAgain) {
+  const file::Path a = random_image("a.raw", 24 << 20);
+  const file::Path b = random_image("b.raw", 9 << 20);
+  create("web", two_disks(a, b));
+  const ledger::MoveId there = migrate(*zurich_, *bern_, "web");
+  const MoveProgress moved = wait_end(*zurich_, there);
+  EXPECT_EQ(moved.outcome, custody::Outcome::kMoved) << json::dump_pretty(to_json(moved));
+  EXPECT_EQ(wait_end(*bern_, there).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(zurich_->host->find("web").error().code, Code::kNotFound);
+  EXPECT_EQ(zurich_->host->quarantine_list().size(), 1U);
+  EXPECT_EQ(content(*bern_, "web", 0), *file::read(a, 1U << 30U));
+  EXPECT_EQ(content(*bern_, "web", 1), *file::read(b, 1U << 30U));
+  const auto vm = shared_->state()->vm(bern_->host->find("web")->id);
+  EXPECT_EQ(vm->owner.text(), "bern");
+  EXPECT_EQ(vm->epoch.value, 1U);
+
+  const ledger::MoveId back = migrate(*bern_, *zurich_, "web");
+  EXPECT_EQ(wait_end(*bern_, back).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(wait_end(*zurich_, back).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(content(*zurich_, "web", 0), *file::read(a, 1U << 30U));
+  EXPECT_EQ(shared_->state()->vm(vm->id)->epoch.value, 2U);
+}
+
+TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
+  create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
+  MigrateRequest request;
+  request.vm = "web";
+  request.to = bern_->host_name();
+  request.bandwidth = 1 << 20;  // slow enough to be caught in the middle
+  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id), answer->id);
+  ASSERT_OK(zurich_->moves->abort(answer->id->hex()));
+  EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kAborted);
+  EXPECT_TRUE(zurich_->host->find("web"));
+  EXPECT_EQ(bern_->host->find("web").error().code, Code::kNotFound);
+  for (const MoveProgress& move : bern_->moves->moves()) wait_end(*bern_, move.id);
+  const ledger::MoveId next = migrate(*zurich_, *bern_, "web");
+  EXPECT_EQ(wait_end(*zurich_, next).outcome, custody::Outcome::kMoved);
+}
+
+TEST_F(MoveTest, ColdGoesOnAfterARestartOfEitherDaemon) {
+  const file::Path a = random_image("a.raw", 24 << 20);
+  create("web", two_disks(a, random_image("b.raw", 9 << 20)));
+  MigrateRequest request;
+  request.vm = "web";
+  request.to = bern_->host_name();
+  request.bandwidth = 4 << 20;
+  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  for (Side* side : {bern_.get(), zurich_.get()}) {
+    MoveProgress progress;
+    while (progress.phase != "copying" && !progress.ended)
+      progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+    side->down();
+    side->up();
+  }
+  EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(wait_end(*bern_, *answer->id).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(content(*bern_, "web", 0), *file::read(a, 1U << 30U));
+}
+
+TEST_F(MoveTest, RefusesWithAllReasonsAtOnce) {
+  create("web", "[[disk]]\nsize = \"4M\"\nformat = \"raw\"\n[[network]]\nname = \"default\"\n");
+  MigrateRequest request;
+  request.vm = "web";
+  request.to = bern_->host_name();
+  request.mode = MigrateRequest::Mode::kLive;
+  request.map_networks = {{"default", "prod-10"}};
+  request.map_pools = {{"default", "fast"}};
+  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_FALSE(answer->id);
+  EXPECT_GE(answer->refused.size(), 3U);
+  EXPECT_TRUE(zurich_->moves->moves().empty());
+}
+
+}  // namespace sealift::migrate::testing
