@@ -274,7 +274,8 @@ void DestinationDriver::finish(const State& state) {
 void DestinationDriver::quit() {
   stop_receiving();
   const auto talk = talk_.lock()->conversation;
-  if (talk && stop_.stopped()) talk->session().abort();
+  if (talk && stop_.stopped())
+    talk->session().abort({Code::kUnavailable, options().self.text() + " is stopping its daemon"});
 }
 
 }  // namespace sealift::migrate

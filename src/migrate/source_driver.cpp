@@ -200,7 +200,9 @@ MoveReport SourceDriver::report(const std::string& source) {
 void SourceDriver::quit() {
   stop_copying();
   if (const auto talk = talk_.lock()->conversation) {
-    if (stop_.stopped() || talk->session().failure() || !talk->session().close(Deadline::in(2s), {}))
+    if (stop_.stopped())
+      talk->session().abort({Code::kUnavailable, options().self.text() + " is stopping its daemon"});
+    else if (talk->session().failure() || !talk->session().close(Deadline::in(2s), {}))
       talk->session().abort();
   }
   if (reader_.joinable()) reader_.join();

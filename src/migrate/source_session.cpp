@@ -15,8 +15,10 @@ constexpr Milliseconds kBeginPatience{
 constexpr Milliseconds kLonelyMax{900'000};  // a cold move goes on in a new session for so long
 constexpr Milliseconds kReadyPatience{600'000};  // flush and count of everything at the destination
 
+// kCancelled: the other daemon was stopped (our own stop is asked for separately).
 bool worth_another_session(Code code) {
-  return code == Code::kUnavailable || code == Code::kTimeout || code == Code::kClosed;
+  return code == Code::kUnavailable || code == Code::kTimeout || code == Code::kClosed ||
+         code == Code::kCancelled;
 }
 
 template <class... F>
