@@ -1,8 +1,6 @@
 #include "image/leaf_table.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,14 +22,6 @@ namespace {
 constexpr crypto::Digest kMissing{};
 // The kept tree starts at nodes over this many leaves: an eighth of the memory for 7 more hashes a change.
 constexpr std::uint64_t kGroupLeaves = 8;
-
-Result<bool> is_new_file(int fd, off_t bytes, const file::Path& path) {
-  // Shorter than a header, or the header still zeros: the one who made it did not get further.
-  if (bytes < static_cast<off_t>(kLeafTableHeaderBytes)) return true;
-  Bytes head(kLeafTableHeaderBytes);
-  SEALIFT_TRY_STATUS(file::read_exact(fd, head, 0, path));
-  return all_zero(head);
-}
 
 }  // namespace
 
@@ -57,7 +47,7 @@ struct LeafTable::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  std::size_t map_bytes() const { return kLeafTableHeaderBytes + static_cast<std::size_t>(leaves) * 32; }
+  std::size_t map_bytes() const { return leaf_table_file_bytes(disk_bytes); }
   std::uint8_t* entry(std::uint64_t leaf) const { return map + kLeafTableHeaderBytes + leaf * 32; }
   void touch(std::uint64_t leaf) { changed.set(leaf / kGroupLeaves); }
   Status map_file();
@@ -119,31 +109,8 @@ LeafTable::LeafTable(std::unique_ptr<State> state) : state_(std::move(state)) {}
 LeafTable::~LeafTable() = default;
 
 Result<std::unique_ptr<LeafTable>> LeafTable::open(const file::Path& path, std::uint64_t disk_bytes) {
-  SEALIFT_TRY_STATUS(check_disk_size(disk_bytes));
-  UniqueFd fd = SEALIFT_TRY(file::open(path, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat facts{};
-  if (::fstat(fd.get(), &facts) != 0) return fail_errno(errno, fmt::format("stat {}", path.string()));
+  UniqueFd fd = SEALIFT_TRY(open_leaf_table_file(path, disk_bytes));
   auto state = std::make_unique<State>(std::move(fd), path, disk_bytes);
-  const off_t bytes = static_cast<off_t>(state->map_bytes());
-  if (SEALIFT_TRY(is_new_file(state->fd.get(), facts.st_size, path))) {
-    // Space for all entries now: a mapped page without space would be a SIGBUS later.
-    const int error_number = ::posix_fallocate(state->fd.get(), 0, bytes);
-    if (error_number != 0) {
-      static_cast<void>(::ftruncate(state->fd.get(), 0));
-      return fail_errno(error_number,
-                        fmt::format("reserve {} bytes for the leaf table {}", bytes, path.string()));
-    }
-    SEALIFT_TRY_STATUS(file::sync(state->fd.get(), path));
-    SEALIFT_TRY_STATUS(file::write_exact(state->fd.get(), encode_leaf_table_header(disk_bytes), 0, path));
-    SEALIFT_TRY_STATUS(file::sync(state->fd.get(), path));
-    SEALIFT_TRY_STATUS(file::sync_directory(path.has_parent_path() ? path.parent_path() : file::Path(".")));
-  } else {
-    Bytes head(kLeafTableHeaderBytes);
-    SEALIFT_TRY_STATUS(file::read_exact(state->fd.get(), head, 0, path));
-    const Status usable = check_leaf_table_header(head, disk_bytes);
-    if (!usable) return because(usable.error(), fmt::format("leaf table {}", path.string()));
-    if (facts.st_size != bytes) return fail(Code::kCorrupt, "{}: the leaf table is cut short", path.string());
-  }
   SEALIFT_TRY_STATUS(state->map_file());
   return std::unique_ptr<LeafTable>(new LeafTable(std::move(state)));
 }

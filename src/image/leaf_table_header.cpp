@@ -1,5 +1,11 @@
 #include "image/leaf_table_header.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "base/check.hpp"
 #include "crypto/digest.hpp"
 #include "image/block.hpp"
@@ -13,7 +19,26 @@ constexpr std::string_view kMagic = "SLFTLEAF";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kBlake3 = 1;
 
+Status make_file(int fd, const file::Path& path, std::uint64_t disk_bytes) {
+  // Space for all entries now: a mapped page without space would be a SIGBUS later.
+  const auto bytes = static_cast<off_t>(leaf_table_file_bytes(disk_bytes));
+  const int error_number = ::posix_fallocate(fd, 0, bytes);
+  if (error_number != 0) {
+    static_cast<void>(::ftruncate(fd, 0));
+    return fail_errno(error_number,
+                      fmt::format("reserve {} bytes for the leaf table {}", bytes, path.string()));
+  }
+  SEALIFT_TRY_STATUS(file::sync(fd, path));
+  SEALIFT_TRY_STATUS(file::write_exact(fd, encode_leaf_table_header(disk_bytes), 0, path));
+  SEALIFT_TRY_STATUS(file::sync(fd, path));
+  return file::sync_directory(path.has_parent_path() ? path.parent_path() : file::Path("."));
+}
+
 }  // namespace
+
+std::size_t leaf_table_file_bytes(std::uint64_t disk_bytes) {
+  return kLeafTableHeaderBytes + static_cast<std::size_t>(leaf_count(disk_bytes)) * 32;
+}
 
 Bytes encode_leaf_table_header(std::uint64_t disk_bytes) {
   Encoder encoder;
@@ -49,6 +74,27 @@ Status check_leaf_table_header(ByteView head, std::uint64_t disk_bytes) {
     return fail(Code::kConflict, "made for a disk of {} bytes, this one has {}", made_for, disk_bytes);
   }
   return {};
+}
+
+Result<UniqueFd> open_leaf_table_file(const file::Path& path, std::uint64_t disk_bytes) {
+  SEALIFT_TRY_STATUS(check_disk_size(disk_bytes));
+  UniqueFd fd = SEALIFT_TRY(file::open(path, O_RDWR | O_CREAT | O_NOFOLLOW));
+  struct stat facts{};
+  if (::fstat(fd.get(), &facts) != 0) return fail_errno(errno, fmt::format("stat {}", path.string()));
+  Bytes head(kLeafTableHeaderBytes);
+  const bool whole_head = facts.st_size >= static_cast<off_t>(head.size());
+  if (whole_head) SEALIFT_TRY_STATUS(file::read_exact(fd.get(), head, 0, path));
+  // Shorter than a header, or the header still zeros: the one who made it did not get further.
+  if (!whole_head || all_zero(head)) {
+    SEALIFT_TRY_STATUS(make_file(fd.get(), path, disk_bytes));
+    return fd;
+  }
+  const Status usable = check_leaf_table_header(head, disk_bytes);
+  if (!usable) return because(usable.error(), fmt::format("leaf table {}", path.string()));
+  if (facts.st_size != static_cast<off_t>(leaf_table_file_bytes(disk_bytes))) {
+    return fail(Code::kCorrupt, "{}: the leaf table is cut short", path.string());
+  }
+  return fd;
 }
 
 }  // namespace sealift::image

@@ -111,6 +111,72 @@ TEST(NbdDisk, ABitmapThatIsNotExportedIsUnsupported) {
   EXPECT_EQ(NbdDisk::open(options, Access::kReadOnly, Deadline::in(5s), {}).error().code, Code::kUnsupported);
 }
 
+// A server of its own kind, ended at the end of the test.
+class Server {
+ public:
+  Server(std::vector<std::string> argv, file::Path socket) : socket_(std::move(socket)) {
+    process_ = process::spawn({.argv = std::move(argv), .output = {}, .fds = {}, .drop_to = {}}).value();
+    const Deadline soon = Deadline::in(10s);
+    while (!std::filesystem::exists(socket_) && !soon.passed()) Stop().sleep(5ms);
+  }
+  ~Server() { EXPECT_TRUE(process::kill_hard(process_, Deadline::in(10s))); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  Result<std::unique_ptr<NbdDisk>> open(const std::string& bitmap = {}) const {
+    NbdOptions options;
+    options.socket = socket_;
+    options.dirty_bitmap = bitmap;
+    options.connections = 1;
+    return NbdDisk::open(options, Access::kReadOnly, Deadline::in(10s), {});
+  }
+
+ private:
+  file::Path socket_;
+  ProcessName process_;
+};
+
+TEST(NbdDisk, DirtyLeavesAreThoseOfTheExportedBitmap) {
+  const TemporaryDirectory directory;
+  const std::string image = (directory / "disk.qcow2").string();
+  const Deadline soon = Deadline::in(30s);
+  ASSERT_TRUE(create(image, "qcow2", 40 * kLeafBytes + 512, soon, {}));
+  const auto bitmap = [&](const std::string& verb) {
+    const auto done = process::run({"qemu-img", "bitmap", verb, "-g", "262144", "-f", "qcow2", image, "b0"},
+                                   4096, soon, {});
+    return done && done->exit.code == 0;
+  };
+  ASSERT_TRUE(bitmap("--add"));
+  {
+    auto server = QemuNbd::start(writable(directory), soon, {});
+    ASSERT_TRUE(server) << server.error().message;
+    auto disk = NbdDisk::open((*server)->connection(), Access::kReadWrite, soon, {});
+    ASSERT_TRUE(disk);
+    ASSERT_TRUE((*disk)->write(3 * kLeafBytes + 4096, Bytes(512, 1)));
+    ASSERT_TRUE((*disk)->write(20 * kLeafBytes - 512, Bytes(1024, 1)));
+    ASSERT_TRUE((*disk)->write(40 * kLeafBytes, Bytes(512, 1)));
+    disk->reset();
+    ASSERT_TRUE((*server)->end(soon));
+  }
+  ASSERT_EQ(process::run({"qemu-img", "bitmap", "--disable", "-f", "qcow2", image, "b0"}, 4096, soon, {})
+                ->exit.code,
+            0);
+  const file::Path socket = directory / "bitmap.sock";
+  const Server server(
+      {"qemu-nbd", "--socket=" + socket.string(), "-f", "qcow2", "-r", "-t", "-B", "b0", image}, socket);
+  const auto disk = server.open("b0");
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ((*disk)->dirty_leaves("b0").value(), (std::vector<std::uint64_t>{3, 19, 20, 40}));
+  EXPECT_EQ((*disk)->dirty_leaves("b1").error().code, Code::kInvalid);
+}
+
+TEST(NbdDisk, ASizeThatNoDiskHasIsRefused) {
+  if (std::system("command -v nbdkit > /dev/null") != 0) GTEST_SKIP() << "needs nbdkit";
+  const TemporaryDirectory directory;
+  const file::Path socket = directory / "odd.sock";
+  const Server server({"nbdkit", "-f", "-U", socket.string(), "memory", "1000"}, socket);
+  EXPECT_EQ(server.open().error().code, Code::kInvalid);
+}
+
 TEST(QemuImg, NamesWhatAnImageNeedsBesidesItself) {
   const TemporaryDirectory directory;
   ASSERT_TRUE(create(directory / "base.qcow2", "qcow2", kLeafBytes, Deadline::in(20s), {}));
