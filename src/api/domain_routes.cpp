@@ -93,7 +93,8 @@ Result<Json> join(domain::Node& node, const Request& request, const Stop& stop) 
 }
 
 Result<Json> expel(domain::Node& node, const Request& request, const Stop& stop) {
-  const auto host = SEALIFT_TRY(ledger::HostName::parse(SEALIFT_TRY(json::text(request.body, "host"))));
+  const std::string name = SEALIFT_TRY(json::text(request.body, "host"));
+  const auto host = SEALIFT_TRY(ledger::HostName::parse(name));
   if (!node.final_state()->member(host)) {
     return fail(Code::kNotFound, "{} is no member of this domain; 'sealift domain members' lists them",
                 host.text());
@@ -106,8 +107,8 @@ Result<Json> expel(domain::Node& node, const Request& request, const Stop& stop)
 }
 
 Result<Json> activate(domain::Node& node, const Request& request, const Stop& stop) {
-  const auto version = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(SEALIFT_TRY(json::number(request.body, "rules")), 1'000'000));
+  const std::uint64_t rules = SEALIFT_TRY(json::number(request.body, "rules"));
+  const auto version = static_cast<std::uint32_t>(std::min<std::uint64_t>(rules, 1'000'000));
   const std::uint64_t height = SEALIFT_TRY(json::number(request.body, "height"));
   return proposal_answer(
       SEALIFT_TRY(node.propose(ledger::RulesActivate{.number = 0, .version = version, .from_height = height},

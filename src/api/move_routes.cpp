@@ -28,7 +28,8 @@ Result<migrate::MigrateRequest::Mode> mode_of(const std::string& word) {
 Result<migrate::MigrateRequest> decode(const Json& body) {
   migrate::MigrateRequest request;
   request.vm = SEALIFT_TRY(json::text(body, "vm"));
-  request.to = SEALIFT_TRY(ledger::HostName::parse(SEALIFT_TRY(json::text(body, "to"))));
+  const std::string to = SEALIFT_TRY(json::text(body, "to"));
+  request.to = SEALIFT_TRY(ledger::HostName::parse(to));
   request.mode = SEALIFT_TRY(mode_of(json::text(body, "mode").value_or("auto")));
   request.max_downtime_ms = json::number(body, "max_downtime_ms").value_or(request.max_downtime_ms);
   request.bandwidth = json::number(body, "bandwidth").value_or(0);

@@ -116,14 +116,14 @@ Result<Json> recover(const VmServices& services, const Request& request, const S
                 "'{}': a VM that is not here is named by its id; 'sealift ledger log' shows it", wanted);
   const auto vm = state->vm(*id);
   if (!vm) return fail(Code::kNotFound, "the ledger knows no VM {}", wanted);
-  ledger::VmRecover body{
-      .number = 0,
-      .vm = *id,
-      .epoch = {vm->epoch_used.value + 1},
-      .lost = vm->owner,
-      .owner = SEALIFT_TRY(ledger::HostName::parse(SEALIFT_TRY(json::text(request.body, "to")))),
-      .fence = SEALIFT_TRY(json::text(request.body, "fence")),
-      .root = {}};
+  const std::string to = SEALIFT_TRY(json::text(request.body, "to"));
+  ledger::VmRecover body{.number = 0,
+                         .vm = *id,
+                         .epoch = {vm->epoch_used.value + 1},
+                         .lost = vm->owner,
+                         .owner = SEALIFT_TRY(ledger::HostName::parse(to)),
+                         .fence = SEALIFT_TRY(json::text(request.body, "fence")),
+                         .root = {}};
   if (const std::string root = json::text(request.body, "root").value_or(""); !root.empty()) {
     body.root = SEALIFT_TRY(crypto::Digest::from_hex(root));
   }
