@@ -116,7 +116,7 @@ Status DestinationReceive::prepare(const Stop& stop) {
     options.workers = in.workers();
     in.receiver = SEALIFT_TRY(DiskReceiver::open(session, std::move(disks), options));
   }
-  return in.live() ? in.launch(stop) : Status{};
+  return {};
 }
 
 Status DestinationReceive::Impl::open_disk(std::size_t index, const Stop& stop) {
@@ -166,6 +166,10 @@ Status DestinationReceive::Impl::launch(const Stop& stop) {
 Status DestinationReceive::receive(const Stop& stop) {
   Impl& in = *impl_;
   in.file_thread = std::jthread([&in] { in.files_received = in.files->receive(in.file_stop.token()); });
+  if (in.live()) {  // QEMU needs its kernel and firmware variables to start
+    SEALIFT_TRY_STATUS(in.files->wait_all(stop));
+    SEALIFT_TRY_STATUS(in.launch(stop));
+  }
   {
     const ProgressPump pump([&] { in.show(); });
     SEALIFT_TRY_STATUS(in.take_rounds(stop));

@@ -28,9 +28,10 @@ class DestinationReceive {
   static Result<std::unique_ptr<DestinationReceive>> open(ReceivePlan plan);
   ~DestinationReceive();
 
-  // The place, the images, QEMU; then `receiving` may be said.
+  // The place and the images; then `receiving` may be said.
   Status prepare(const Stop& stop);
-  // Until everything is here: disks whole and durable, their qemu-nbd ended; live: QEMU loaded and paused.
+  // Until everything is here: disks whole and durable, their qemu-nbd ended; live: QEMU launched as soon as
+  // its side files are here, loaded and paused in the end.
   Status receive(const Stop& stop);
   // Live: the streams' explicit ends, after the source froze. Then parts() is final.
   Status drain(Deadline deadline, const Stop& stop);

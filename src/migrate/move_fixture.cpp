@@ -33,6 +33,7 @@ void Side::up() {
   options.ledger = &ledger;
   options.host = local.get();
   options.session.reconnect_for = 2s;
+  options.seal_patience = 3s;
   auto manager = MoveManager::open(std::move(options));
   ASSERT_TRUE(manager) << manager.error().message;
   moves = std::move(*manager);

@@ -108,12 +108,11 @@ void MoveManager::Impl::watch_ledger(const Stop& stop) {
 // refusal, or the journal was lost), or that has ended here, is aborted before anything else happens with the
 // VM.
 void MoveManager::Impl::abort_unknown_moves() {
-  for (const ledger::Move& move : options.ledger->final_state()->moves())
-    if (move.status == ledger::MoveStatus::kOffered || move.status == ledger::MoveStatus::kAccepted)
-      abort_unknown(move);
+  for (const ledger::Move& move : options.ledger->final_state()->moves()) abort_unknown(move);
 }
 
 void MoveManager::Impl::abort_unknown(const ledger::Move& move) {
+  if (move.status != ledger::MoveStatus::kOffered && move.status != ledger::MoveStatus::kAccepted) return;
   if (move.from != options.self && move.to != options.self) return;
   const auto row = journal->find(move.id);
   if (!row || (*row && !(*row)->ended) || (!*row && move.from != options.self)) return;

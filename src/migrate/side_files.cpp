@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -64,6 +65,24 @@ std::vector<ledger::SealPart> SideFileSender::parts() const {
 }
 
 Status SideFileReceiver::receive(const Stop& stop) {
+  Status taken = take_records(stop);
+  seen_.lock()->ended = true;
+  seen_.notify_all();
+  return taken;
+}
+
+Status SideFileReceiver::wait_all(const Stop& stop) {
+  while (!stop.stopped()) {
+    auto seen = seen_.lock();
+    seen.wait_until(std::chrono::steady_clock::now() + Milliseconds{100},
+                    [&](const Seen& s) { return s.ended || s.files >= names_.size(); });
+    if (seen->files >= names_.size()) return {};
+    if (seen->ended) return fail(Code::kCorrupt, "the side files did not come whole");
+  }
+  return fail(Code::kCancelled, "stopped");
+}
+
+Status SideFileReceiver::take_records(const Stop& stop) {
   while (true) {
     const auto record = SEALIFT_TRY(reader_.next(Deadline::never(), stop));
     if (!record) break;
@@ -109,9 +128,13 @@ Status SideFileReceiver::append(ByteView bytes) {
 Status SideFileReceiver::end_file() {
   SEALIFT_TRY_STATUS(file::sync(fd_.get(), directory_ / name_));
   fd_.reset();
-  SEALIFT_TRY_STATUS(file::rename_durable(directory_ / (name_ + ".incoming"), directory_ / name_));
+  const bool again = parts_.contains(name_);
+  if (!again)
+    SEALIFT_TRY_STATUS(file::rename_durable(directory_ / (name_ + ".incoming"), directory_ / name_));
   parts_[name_] = {part_name(name_), std::string(kAlgorithmSha256), arrived_, hash_.finish()};
   name_.clear();
+  seen_.lock()->files = parts_.size();
+  seen_.notify_all();
   return {};
 }
 

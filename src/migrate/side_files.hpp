@@ -5,11 +5,13 @@
 // variables, after our own stop): the last one counts. Records:
 //   u8 1, blob name, u64 bytes     a file begins
 //   u8 2, bytes                    its next bytes
-// A file is written beside its name and renamed when it is whole; finish() makes them durable.
+// A file is written beside its name and renamed when it is whole and durable. One that comes again is written
+// in place: by then the waiting QEMU has it open.
 
 #include <map>
 
 #include "base/file.hpp"
+#include "base/guarded.hpp"
 #include "hypervisor/definition.hpp"
 #include "ledger/seal.hpp"
 #include "transport/session.hpp"
@@ -45,9 +47,12 @@ class SideFileReceiver {
         names_(std::move(names)) {}
   // Until the stream's end; every name must have come.
   Status receive(const Stop& stop);
-  std::vector<ledger::SealPart> parts() const;
+  // By another thread: until each file has come once. kCancelled; kCorrupt when receive() failed before.
+  Status wait_all(const Stop& stop);
+  std::vector<ledger::SealPart> parts() const;  // after receive()
 
  private:
+  Status take_records(const Stop& stop);
   Status begin(Decoder& in);
   Status append(ByteView bytes);
   Status end_file();
@@ -60,6 +65,11 @@ class SideFileReceiver {
   UniqueFd fd_;
   std::uint64_t expected_ = 0, arrived_ = 0;
   crypto::Sha256 hash_;
+  struct Seen {
+    std::size_t files = 0;
+    bool ended = false;
+  };
+  Guarded<Seen> seen_;
 };
 
 }  // namespace sealift::migrate

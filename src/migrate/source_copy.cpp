@@ -65,9 +65,8 @@ Status SourceCopy::Impl::open_tables() {
   return {};
 }
 
-Status SourceCopy::Impl::open_streams(const Stop& stop) {
+Status SourceCopy::Impl::open_sender(const Stop& stop) {
   transport::Session& session = plan.talk->session();
-  files = std::make_unique<SideFileSender>(session, plan.vm.placement.directory);
   if (tables.empty()) return {};
   std::vector<SourceDisk> disks;
   for (std::size_t i = 0; i < tables.size(); ++i)
@@ -78,7 +77,9 @@ Status SourceCopy::Impl::open_streams(const Stop& stop) {
   return sender->take_offer(Deadline::in(kOfferPatience), stop);
 }
 
+// Before anything else: the destination's QEMU needs them to start.
 Status SourceCopy::Impl::send_side_files(const Stop& stop) {
+  files = std::make_unique<SideFileSender>(plan.talk->session(), plan.vm.placement.directory);
   for (const std::string& name : hypervisor::side_files(definition()))
     SEALIFT_TRY_STATUS(files->send(name, stop));
   return {};
@@ -117,9 +118,9 @@ Status SourceCopy::copy_cold(const Stop& stop) {
     images.push_back(SEALIFT_TRY(open_image(in.plan, i, stop)));
     round.push_back({images.back().source(), std::nullopt});
   }
-  SEALIFT_TRY_STATUS(in.open_streams(stop));
   SEALIFT_TRY_STATUS(in.send_side_files(stop));
   SEALIFT_TRY_STATUS(in.files->finish(stop));
+  SEALIFT_TRY_STATUS(in.open_sender(stop));
   {
     const ProgressPump pump([&] { in.show(); });
     if (in.sender) SEALIFT_TRY_STATUS(in.sender->send_round(round, MoreRounds::kNone, stop));

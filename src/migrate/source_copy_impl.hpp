@@ -36,7 +36,7 @@ struct SourceCopy::Impl {
   std::string bitmap_name(std::uint64_t number) const;
 
   Status open_tables();
-  Status open_streams(const Stop& stop);
+  Status open_sender(const Stop& stop);
   Status send_side_files(const Stop& stop);
   void show();  // counters into the progress
   // Says the round and waits until it is durable at the destination.

@@ -93,7 +93,9 @@ void SourceDriver::entered(const State& state) {
     sealed_at_ = std::chrono::steady_clock::now();
     return word("the ledger's answer: the destination's commit or an abort");
   }
-  quorum_.reset();
+  const bool stopping = std::holds_alternative<custody_source::Switching>(state) ||
+                        std::holds_alternative<custody_source::Freezing>(state);
+  if (!stopping) quorum_.reset();
   if (std::holds_alternative<custody_source::Gave>(state)) {
     update([](MoveProgress& p) { p.switchover += ", equal, committed"; });
     return word("the destination's start");

@@ -35,8 +35,8 @@ Status SourceCopy::copy_live(const Stop& stop) {
   Impl& in = *impl_;
   if (!in.plan.vm.machine) return fail(Code::kConflict, "the VM is powered off");
   in.position = in.machine().event_position();
-  SEALIFT_TRY_STATUS(in.open_streams(stop));
   SEALIFT_TRY_STATUS(in.send_side_files(stop));
+  SEALIFT_TRY_STATUS(in.open_sender(stop));
   const ProgressPump pump([&] { in.show(); });
   SEALIFT_TRY_STATUS(in.disk_rounds(stop));
   SEALIFT_TRY_STATUS(in.start_memory(stop));

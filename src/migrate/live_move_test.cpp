@@ -1,0 +1,178 @@
+#include "migrate/move_fixture.hpp"
+
+// Live moves of a real guest between two hosts in one process.
+
+namespace sealift::migrate::testing {
+
+namespace {
+
+using hypervisor::testing::ConsoleReader;
+
+class LiveMoveTest : public MoveTest {
+ protected:
+  void SetUp() override {
+    MoveTest::SetUp();
+    if (IsSkipped()) return;
+    files_ = hypervisor::testing::make_guest_files(directory_.path());
+  }
+  std::string guest(const std::string& disks) const {
+    return fmt::format("kernel = \"{}\"\ninitrd = \"{}\"\ncmdline = \"{}\"\n{}", files_.kernel.string(),
+                       files_.initrd.string(), hypervisor::testing::guest_cmdline(), disks);
+  }
+  std::uint64_t count_at(Side& side, const std::string& vm, const std::string& marker = "COUNT") {
+    const auto view = side.host->find(vm);
+    EXPECT_TRUE(view && view->machine) << "no process";
+    if (!view || !view->machine) return 0;
+    ConsoleReader console(view->machine->console_socket());
+    (void)console.read_until(marker);
+    return hypervisor::testing::last_count(console.read_until("\n") + console.read_until("\n"));
+  }
+  void start(Side& side, const std::string& vm) {
+    const auto started = side.host->start(vm, {}, soon(), Stop());
+    ASSERT_TRUE(started) << started.error().message;
+    ConsoleReader console(side.host->find(vm)->machine->console_socket());
+    EXPECT_NE(console.read_until("COUNT 3").find("COUNT 3"), std::string::npos);
+  }
+  // So slow that it can be caught while it copies; tune() sets it free.
+  ledger::MoveId begin_slowly() {
+    MigrateRequest request;
+    request.vm = "web";
+    request.to = bern_->host_name();
+    request.bandwidth = 2 << 20;
+    const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+    EXPECT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+    return answer && answer->id ? *answer->id : ledger::MoveId{};
+  }
+  void wait_phase(Side& side, const ledger::MoveId& move, const std::string& phase) {
+    const Deadline deadline = soon();
+    while (!deadline.passed()) {
+      const auto progress = side.moves->find(move.hex());
+      if (progress && progress->phase == phase) return;
+      if (progress && progress->ended) break;
+      Stop().sleep(2ms);
+    }
+    FAIL() << side.name << " never was " << phase;
+  }
+  void wait_all_ended(Side& side) {
+    for (const MoveProgress& move : side.moves->moves()) (void)wait_end(side, move.id);
+  }
+  void expect_running(Side& side, const std::string& vm) {
+    const auto view = side.host->find(vm);
+    ASSERT_TRUE(view && view->machine);
+    const auto status = view->machine->status(soon());
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_TRUE(status->running) << status->word;
+  }
+
+  hypervisor::testing::GuestFiles files_;
+};
+
+constexpr const char* kTwoDisks =
+    "[[disk]]\nsize = \"16M\"\nformat = \"raw\"\n[[disk]]\nsize = \"16M\"\nformat = \"qcow2\"\n";
+
+}  // namespace
+
+TEST_F(LiveMoveTest, TheGuestGoesOnThereAndBackAgain) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  const ledger::MoveId there = migrate(*zurich_, *bern_, "web");
+  const MoveProgress moved = wait_end(*zurich_, there);
+  ASSERT_EQ(moved.outcome, custody::Outcome::kMoved) << json::dump_pretty(to_json(moved));
+  EXPECT_EQ(wait_end(*bern_, there).outcome, custody::Outcome::kMoved);
+  expect_running(*bern_, "web");
+  EXPECT_GT(count_at(*bern_, "web"), 3U);
+  EXPECT_EQ(zurich_->host->find("web").error().code, Code::kNotFound);
+  ASSERT_TRUE(moved.report.has_value());
+  EXPECT_GT(moved.report->pause_ms, 0.0);
+
+  const ledger::MoveId back = migrate(*bern_, *zurich_, "web");
+  const MoveProgress returned = wait_end(*bern_, back);
+  ASSERT_EQ(returned.outcome, custody::Outcome::kMoved) << returned.message;
+  expect_running(*zurich_, "web");
+}
+
+TEST_F(LiveMoveTest, AnAbortWhileCopyingIsNotNoticedByTheGuest) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  const ledger::MoveId move = begin_slowly();
+  wait_phase(*zurich_, move, "copying");
+  ASSERT_OK(zurich_->moves->abort(move.hex()));
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
+  expect_running(*zurich_, "web");
+  wait_all_ended(*bern_);
+  EXPECT_EQ(bern_->host->find("web").error().code, Code::kNotFound);
+  EXPECT_EQ(wait_end(*zurich_, migrate(*zurich_, *bern_, "web")).outcome, custody::Outcome::kMoved);
+  expect_running(*bern_, "web");
+}
+
+TEST_F(LiveMoveTest, ARestartOfEitherDaemonWhileCopyingLeavesTheGuestRunning) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  for (Side* side : {zurich_.get(), bern_.get()}) {
+    const ledger::MoveId move = begin_slowly();
+    wait_phase(*zurich_, move, "copying");
+    side->down();
+    side->up();
+    EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
+    expect_running(*zurich_, "web");
+    wait_all_ended(*bern_);
+  }
+  EXPECT_EQ(wait_end(*zurich_, migrate(*zurich_, *bern_, "web")).outcome, custody::Outcome::kMoved);
+}
+
+TEST_F(LiveMoveTest, WithoutAnAnswerAfterTheSealTheLedgersAbortGivesTheGuestBack) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  const ledger::MoveId move = begin_slowly();
+  wait_phase(*zurich_, move, "copying");
+  bern_->ledger.reachable = false;  // its commit gets nowhere
+  ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
+  wait_phase(*zurich_, move, "sealed");
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
+  expect_running(*zurich_, "web");
+  EXPECT_FALSE(bern_->moves->find(move.hex())->ended);
+  bern_->ledger.reachable = true;
+  EXPECT_EQ(wait_end(*bern_, move).outcome, custody::Outcome::kAborted);
+  EXPECT_EQ(bern_->host->find("web").error().code, Code::kNotFound);
+  EXPECT_EQ(wait_end(*zurich_, migrate(*zurich_, *bern_, "web")).outcome, custody::Outcome::kMoved);
+}
+
+TEST_F(LiveMoveTest, ASourceThatRestartsSealedKeepsItsGuestFrozenUntilTheLedgerAnswers) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  const ledger::MoveId move = begin_slowly();
+  wait_phase(*zurich_, move, "copying");
+  bern_->ledger.reachable = false;
+  ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
+  wait_phase(*zurich_, move, "sealed");
+  zurich_->ledger.reachable = false;
+  zurich_->down();
+  zurich_->up();
+  wait_phase(*zurich_, move, "sealed");
+  EXPECT_EQ(zurich_->host->find("web")->machine->process_state(), ProcessState::kStopped);
+  bern_->ledger.reachable = true;  // the commit comes first
+  EXPECT_EQ(wait_end(*bern_, move).outcome, custody::Outcome::kMoved);
+  expect_running(*bern_, "web");
+  EXPECT_EQ(zurich_->host->find("web")->machine->process_state(), ProcessState::kStopped);
+  zurich_->ledger.reachable = true;
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(zurich_->host->find("web").error().code, Code::kNotFound);
+}
+
+TEST_F(LiveMoveTest, ADestinationWhoseQemuDiesAfterTheSealGivesTheVmBack) {
+  create("web", guest(kTwoDisks));
+  start(*zurich_, "web");
+  const ledger::MoveId move = begin_slowly();
+  wait_phase(*zurich_, move, "copying");
+  bern_->ledger.reachable = false;
+  ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
+  wait_phase(*bern_, move, "committing");
+  ASSERT_OK((*bern_->host->incoming_machine(move.hex()))->kill(soon()));
+  bern_->ledger.reachable = true;
+  EXPECT_EQ(wait_end(*bern_, move).outcome, custody::Outcome::kReturned);
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kReturned);
+  expect_running(*zurich_, "web");
+  EXPECT_EQ(wait_end(*zurich_, migrate(*zurich_, *bern_, "web")).outcome, custody::Outcome::kMoved);
+}
+
+}  // namespace sealift::migrate::testing
