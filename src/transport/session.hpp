@@ -13,8 +13,8 @@
 // other side says. Bytes that don't open, a gap, a record out of place: the session fails with kCorrupt, on
 // both ends. After a failure every call returns that error, for ever.
 //
-// Bounded: window_bytes per stream and direction (sent and not yet taken by the other side's reader),
-// messages likewise. Nothing grows with what is transferred.
+// Bounded: window_bytes per stream and direction (sent and not yet taken by the other side's reader;
+// records count the memory that they hold), 64 messages likewise. Nothing grows with what is transferred.
 //
 // Threads: send, receive, each StreamWriter and each StreamReader are used by one thread at a time each, all
 // of them at once; the rest from anywhere. Writers and readers must be gone before their session.
