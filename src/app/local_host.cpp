@@ -53,7 +53,7 @@ Result<std::shared_ptr<hypervisor::Machine>> HostForMoves::start_held(const ledg
 }
 
 Status HostForMoves::quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& to) {
-  return host_.quarantine(vm, move.hex(), "moved to " + to);
+  return host_.quarantine(vm, move.hex(), to);
 }
 
 migrate::IncomingPlan HostForMoves::check_incoming(const migrate::IncomingVm& vm) {

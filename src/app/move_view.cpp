@@ -43,10 +43,14 @@ std::string memory_line(const Json& memory) {
   return line_of("memory", text);
 }
 
+double seconds_of(const Json& report, const std::string& name) {
+  const Json value = report.value(name, Json());
+  return value.is_number() ? value.get<double>() / 1000 : 0;
+}
+
 std::string pause_line(const Json& report) {
-  std::string text =
-      fmt::format("{}, pause {}", human_seconds(static_cast<double>(number_field(report, "total_ms")) / 1000),
-                  human_seconds(static_cast<double>(number_field(report, "pause_ms")) / 1000));
+  std::string text = human_seconds(seconds_of(report, "total_ms"));
+  if (seconds_of(report, "pause_ms") > 0) text += ", pause " + human_seconds(seconds_of(report, "pause_ms"));
   const Json parts = report.value("pause_parts_ms", Json::object());
   std::string separator = ": ";
   for (const auto& [name, value] : parts.items()) {

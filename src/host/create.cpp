@@ -104,6 +104,8 @@ Status Host::Impl::make_place(PlaceRow* row, const hypervisor::VmSources& source
           image::create(path, std::string(to_string(disk.format)), disk.size_bytes, deadline, stop));
     }
     row->disks.push_back(path);
+    // From the start QEMU's user's, as qemu-nbd runs as it too: a VM that never ran can be moved.
+    SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(path, guest));
     SEALIFT_TRY_STATUS(file::sync_directory(path.parent_path()));
   }
   if (row->definition.firmware == hypervisor::Firmware::kUefi)
