@@ -53,13 +53,13 @@ class UnixHttp(http.client.HTTPConnection):
 class Host:
     """One sealift host: its state directory, its daemon, its command line."""
 
-    def __init__(self, lab, name, relayed=False, namespace=None, address="127.0.0.1", networks=""):
+    def __init__(self, lab, name, relayed=False, namespace=None, address="127.0.0.1", networks="", witness=False):
         self.lab, self.name, self.namespace, self.address = lab, name, namespace, address
         self.state = lab.folder / name
         self.port = free_port() if namespace is None else 7420
         self.relay = Relay((address, self.port)) if relayed else None
         self.forwards = [free_port() for _ in range(3)] if namespace is None else []
-        self.networks = networks
+        self.networks, self.witness = networks, witness
         self.daemon = None
         self.extra = ""  # more configuration, before init or a restart
 
@@ -69,8 +69,10 @@ class Host:
         return [*enter, BINARY, "--state", str(self.state), *[str(a) for a in arguments]]
 
     def init(self):
+        words = ["--name", self.name, "--listen", f"{self.address}:{self.port}"]
+        words += ["--advertise", self.advertised, *(["--witness"] if self.witness else [])]
         subprocess.run(
-            self.command("host", "init", "--name", self.name),
+            self.command("host", "init", *words),
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -78,11 +80,14 @@ class Host:
         self.configure()
         return self
 
+    @property
+    def advertised(self):
+        return f"{self.address}:{self.relay.port if self.relay else self.port}"
+
     def configure(self):
-        port = self.relay.port if self.relay else self.port
         lines = [
             f'listen = "{self.address}:{self.port}"',
-            f'advertise = ["{self.address}:{port}"]',
+            f'advertise = ["{self.advertised}"]',
             'log_level = "debug"',
             "[qemu]",
             'accelerator = "tcg"',
@@ -309,7 +314,7 @@ class Lab:
             host.start()
         self.join(zurich, bern)
         if witness:
-            self.join(zurich, self.host("basel").start(), witness=True)
+            self.join(zurich, self.host("basel", witness=True).start(), witness=True)
         return zurich, bern
 
     def end_processes(self):
