@@ -23,7 +23,8 @@ struct SealPart {
   crypto::Digest digest;
   bool operator==(const SealPart&) const = default;
 };
-// RFC 6962 root over the parts, sorted by name. A leaf: blob name, blob algorithm, u64 bytes, digest (Encoder).
+// RFC 6962 root over the parts, sorted by name. A leaf: blob name, blob algorithm, u64 bytes, digest
+// (Encoder).
 crypto::Digest parts_root(const std::vector<SealPart>& parts);
 crypto::Digest disks_root(const std::vector<SealPart>& parts);  // of those named "disk/…" alone
 
