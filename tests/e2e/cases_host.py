@@ -136,7 +136,7 @@ def case_errors(lab):
     bad('name = "a"\nmemory = "banana"\n', ":2", "memory")
     bad('name = "a"\nmemory = "128M"\ncolour = "red"\n', ":3", "colour")
     bad('name = "a"\nmemory = \n', ":2")
-    bad('name = "a"\nmemory = "128M"\n[[disk]]\nname = "vda"\nformat = "vmdk"\nsize = "1G"\n', ":5", "vmdk")
+    bad('name = "a"\nmemory = "128M"\n[[disk]]\nname = "vda"\nformat = "vmdk"\nsize = "1G"\n', ":5", "qcow2")
     run_unmapped(lab, host)
     assert host.cli("vm", "list")["vms"] == []
     assert list((host.state / "vms").glob("*")) == [], "a failed create left something"
@@ -204,11 +204,10 @@ def case_sealed_at_rest(lab):
     altered = bytearray(new)
     altered[3 * 262144 + 17] ^= 1
     overwrite(altered)
-    words = host.fails("vm", "start", "web-01", code=EXIT_REFUSED, says=["leaf", "--accept-changes"])
-    assert " 3" in words, words
+    host.fails("vm", "start", "web-01", code=EXIT_REFUSED, says=["leaves", "(3)", "--accept-changes"])
     note("rolled back")
     overwrite(old)
-    host.fails("vm", "start", "web-01", code=EXIT_REFUSED, says="leaf")
+    host.fails("vm", "start", "web-01", code=EXIT_REFUSED, says="leaves")
     overwrite(new)
     host.cli("vm", "start", "web-01")
     host.cli("vm", "kill", "web-01")

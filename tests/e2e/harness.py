@@ -53,7 +53,9 @@ class UnixHttp(http.client.HTTPConnection):
 class Host:
     """One sealift host: its state directory, its daemon, its command line."""
 
-    def __init__(self, lab, name, relayed=False, namespace=None, address="127.0.0.1", networks="", witness=False):
+    def __init__(
+        self, lab, name, relayed=False, namespace=None, address="127.0.0.1", networks="", witness=False
+    ):
         self.lab, self.name, self.namespace, self.address = lab, name, namespace, address
         self.state = lab.folder / name
         self.port = free_port() if namespace is None else 7420
@@ -297,9 +299,24 @@ class Lab:
         self.hosts.append(host)
         return host
 
-    def join(self, first, other, witness=False):
+    def join(self, first, other, witness=False, approvers=()):
+        """other joins first's domain; the approvers, members already, agree."""
         line = first.cli("domain", "invite", *(["--witness"] if witness else []))["line"]
-        other.cli("domain", "join", line)
+        with subprocess.Popen(
+            other.command("domain", "join", line),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as joining:
+            for member in approvers:
+                wait_until(
+                    f"{member.name} to approve {other.name}",
+                    lambda member=member: joining.poll() is not None
+                    or member.run("domain", "approve", other.name).returncode == 0,
+                )
+            words = joining.communicate(timeout=PATIENCE)[0]
+            assert joining.returncode == 0, f"{other.name} did not join: {words}"
         wait_until(
             f"{first.name} to see {other.name}",
             lambda: other.name in [member["name"] for member in first.cli("domain", "members")["members"]],
@@ -314,7 +331,7 @@ class Lab:
             host.start()
         self.join(zurich, bern)
         if witness:
-            self.join(zurich, self.host("basel", witness=True).start(), witness=True)
+            self.join(zurich, self.host("basel", witness=True).start(), witness=True, approvers=[bern])
         return zurich, bern
 
     def end_processes(self):
