@@ -23,6 +23,7 @@ class NbdPool {
         extents_known_(connections.front()->has_context(LIBNBD_CONTEXT_BASE_ALLOCATION)),
         all_(std::move(connections)) {
     auto free = free_.lock();
+    free->reserve(all_.size());
     for (const auto& connection : all_) free->push_back(connection.get());
   }
 

@@ -15,6 +15,8 @@ namespace {
 // One request's length; the protocol's field has 32 bits, and servers refuse reads and writes above 32 MiB.
 constexpr std::uint64_t kTransferBytesMax = std::uint64_t{32} << 20U;
 constexpr std::uint64_t kRangeBytesMax = std::uint64_t{1} << 30U;
+// NBD_NULL_COMPLETION is a C literal.
+constexpr nbd_completion_callback kNoCompletion{.callback = nullptr, .user_data = nullptr, .free = nullptr};
 
 std::string last_error() {
   const char* text = nbd_get_error();
@@ -148,7 +150,7 @@ Status NbdConnection::read(std::uint64_t offset, MutableByteView out) {
   while (!out.empty()) {
     if (handle_ == nullptr) return fail(Code::kIo, "the connection to the NBD server {} is gone", peer_);
     const MutableByteView part = out.first(std::min<std::size_t>(out.size(), kTransferBytesMax));
-    const auto cookie = nbd_aio_pread(handle_, part.data(), part.size(), offset, NBD_NULL_COMPLETION, 0);
+    const auto cookie = nbd_aio_pread(handle_, part.data(), part.size(), offset, kNoCompletion, 0);
     SEALIFT_TRY_STATUS(finish(cookie, "read from"));
     offset += part.size(), out = out.subspan(part.size());
   }
@@ -159,7 +161,7 @@ Status NbdConnection::write(std::uint64_t offset, ByteView bytes) {
   while (!bytes.empty()) {
     if (handle_ == nullptr) return fail(Code::kIo, "the connection to the NBD server {} is gone", peer_);
     const ByteView part = bytes.first(std::min<std::size_t>(bytes.size(), kTransferBytesMax));
-    const auto cookie = nbd_aio_pwrite(handle_, part.data(), part.size(), offset, NBD_NULL_COMPLETION, 0);
+    const auto cookie = nbd_aio_pwrite(handle_, part.data(), part.size(), offset, kNoCompletion, 0);
     SEALIFT_TRY_STATUS(finish(cookie, "write to"));
     offset += part.size(), bytes = bytes.subspan(part.size());
   }
@@ -170,7 +172,7 @@ Status NbdConnection::zero(std::uint64_t offset, std::uint64_t length) {
   while (length > 0) {
     if (handle_ == nullptr) return fail(Code::kIo, "the connection to the NBD server {} is gone", peer_);
     const std::uint64_t part = std::min(length, kRangeBytesMax);
-    SEALIFT_TRY_STATUS(finish(nbd_aio_zero(handle_, part, offset, NBD_NULL_COMPLETION, 0), "clear at"));
+    SEALIFT_TRY_STATUS(finish(nbd_aio_zero(handle_, part, offset, kNoCompletion, 0), "clear at"));
     offset += part, length -= part;
   }
   return {};
@@ -178,7 +180,7 @@ Status NbdConnection::zero(std::uint64_t offset, std::uint64_t length) {
 
 Status NbdConnection::flush() {
   if (handle_ == nullptr) return fail(Code::kIo, "the connection to the NBD server {} is gone", peer_);
-  return finish(nbd_aio_flush(handle_, NBD_NULL_COMPLETION, 0), "flush at");
+  return finish(nbd_aio_flush(handle_, kNoCompletion, 0), "flush at");
 }
 
 namespace {
@@ -218,7 +220,7 @@ Status NbdConnection::block_status(const std::string& context, std::uint64_t off
     const std::uint64_t part = std::min(end - offset, kRangeBytesMax);
     StatusAnswer answer{.context = context, .offset = offset, .end = offset + part, .found = &found};
     const nbd_extent_callback callback{.callback = take_extents, .user_data = &answer, .free = nullptr};
-    const auto cookie = nbd_aio_block_status(handle_, part, offset, callback, NBD_NULL_COMPLETION, 0);
+    const auto cookie = nbd_aio_block_status(handle_, part, offset, callback, kNoCompletion, 0);
     SEALIFT_TRY_STATUS(finish(cookie, "ask the extents of"));
     if (answer.malformed || answer.offset == offset) {
       return fail(Code::kCorrupt, "the NBD server {} answered malformed extents at {}", peer_, offset);

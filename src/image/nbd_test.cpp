@@ -1,7 +1,10 @@
 #include "image/nbd.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <array>
 
 #include "image/hash_disk.hpp"
 #include "image/manifest.hpp"
@@ -84,6 +87,28 @@ TEST(QemuNbd, SaysWhyItCouldNotServe) {
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find("lock"), std::string::npos) << second.error().message;
   EXPECT_TRUE((*first)->end(Deadline::in(10s)));
+}
+
+TEST(QemuNbd, DoesNotOutliveAnOwnerThatIsKilled) {
+  const TemporaryDirectory directory;
+  ASSERT_TRUE(create(directory / "disk.qcow2", "qcow2", 4 * kLeafBytes, Deadline::in(20s), {}));
+  std::array<int, 2> pipe_fds{};
+  ASSERT_EQ(::pipe(pipe_fds.data()), 0);
+  const UniqueFd in(pipe_fds[0]), out(pipe_fds[1]);
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    auto server = QemuNbd::start(writable(directory), Deadline::in(20s), {});
+    const ProcessName name = server ? (*server)->process() : ProcessName{};
+    static_cast<void>(!::write(out.get(), &name, sizeof name));
+    ::_exit(0);  // as by SIGKILL: nothing is tidied up
+  }
+  ProcessName name;
+  ASSERT_EQ(::read(in.get(), &name, sizeof name), static_cast<ssize_t>(sizeof name));
+  ASSERT_GT(name.pid, 0);
+  ASSERT_EQ(::waitpid(owner, nullptr, 0), owner);
+  EXPECT_TRUE(process::wait(name, Deadline::in(10s), {}));
+  auto next = QemuNbd::start(writable(directory), Deadline::in(20s), {});
+  EXPECT_TRUE(next) << next.error().message;
 }
 
 TEST(NbdDisk, AServerThatNeverAnswersIsATimeout) {

@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "image/qemu_img.hpp"
+
+#include <algorithm>
 
 // The qcow2 header as QEMU's docs/interop/qcow2.rst has it; big-endian:
 //   0 magic "QFI\xfb"  4 version  8 backing file's offset  16 its name's length  20 cluster bits  24 size

@@ -71,7 +71,8 @@ Status create(const file::Path& path, const std::string& format, std::uint64_t v
     outcome = file::sync(fd.get(), path);
   }
   if (!outcome) {
-    static_cast<void>(file::remove_tree(path));
+    const Status removed = file::remove_tree(path);
+    if (!removed) return because(outcome.error(), removed.error().message);
     return outcome;
   }
   return file::sync_directory(path.has_parent_path() ? path.parent_path() : file::Path("."));

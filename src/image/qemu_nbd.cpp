@@ -1,15 +1,16 @@
 #include "image/qemu_nbd.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "image/qemu_img.hpp"
 
 namespace sealift::image {
@@ -38,9 +39,8 @@ std::string image_name(const QemuNbdOptions& options) {
 // qemu-nbd takes a listening socket as services do, sd_listen_fds(3): LISTEN_PID must be its own pid, which
 // only the process itself knows before exec.
 std::vector<std::string> command_line(const QemuNbdOptions& options) {
-  std::vector<std::string> argv = {"sh",          "-c",       "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
-                                   "sh",          "qemu-nbd", fmt::format("--shared={}", options.connections),
-                                   "--persistent"};
+  std::vector<std::string> argv = {"sh", "-c",       "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
+                                   "sh", "qemu-nbd", fmt::format("--shared={}", options.connections + 1)};
   if (options.access == Access::kReadOnly) {
     argv.emplace_back("--read-only");
   } else {
@@ -115,24 +115,30 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::start(const QemuNbdOptions& options, D
   // The socket listens already: connecting waits for the handshake, and fails when the process dies.
   NbdOptions probe = server->connection();
   probe.connections = 1;
-  const auto disk = NbdDisk::open(probe, options.access, deadline, stop);
-  if (disk) return server;
+  auto disk = NbdDisk::open(probe, options.access, deadline, stop);
+  if (disk) {
+    server->lifeline_ = std::move(*disk);
+    return server;
+  }
   // An error of the connection, the process gone or about to be: its own words say more.
   const auto exit = process::wait(process, Deadline::in(500ms), stop);
   if (!exit) return because(disk.error(), fmt::format("serve {} by qemu-nbd", options.image.string()));
   server->ended_ = true;
-  ::unlink(options.socket.c_str());
+  static_cast<void>(::unlink(options.socket.c_str()));
   return fail(Code::kIo, "qemu-nbd could not serve {}{}", options.image.string(), tail_of(options.log));
 }
 
 QemuNbd::~QemuNbd() {
-  if (!end(Deadline::in(5s))) static_cast<void>(process::kill_hard(process_, Deadline::in(5s)));
+  if (end(Deadline::in(5s))) return;
+  const Status killed = process::kill_hard(process_, Deadline::in(5s));
+  if (!killed) log_error("image.qemu_nbd_stays", {{"pid", process_.pid}, {"error", killed.error().message}});
 }
 
 Status QemuNbd::end(Deadline deadline) {
   if (ended_) return {};
   const Status sent = process::signal(process_, SIGTERM);
   if (!sent && sent.error().code != Code::kNotFound) return sent;
+  lifeline_.reset();
   const auto exit = process::wait(process_, deadline, Stop());
   if (!exit) return because(exit.error(), fmt::format("end the qemu-nbd of {}", options_.image.string()));
   ended_ = true;

@@ -4,6 +4,9 @@
 // raw. It is started with an explicit format, never probes, and opens no backing file and no external data
 // file. It outlives nothing: end() it and wait before the guest may run (the image lock is the process's).
 //
+// It ends by itself when its last connection does; one is kept here. So it does not outlive a daemon that is
+// killed, and the image's lock is free when that one starts again.
+//
 // Image and listening socket are opened here and passed on, so that an unprivileged process needs no way
 // through the directories; it opens the image again by its descriptor, so the image must be its user's.
 
@@ -45,6 +48,7 @@ class QemuNbd {
   QemuNbd(QemuNbdOptions options, ProcessName process);
   QemuNbdOptions options_;
   ProcessName process_;
+  std::unique_ptr<NbdDisk> lifeline_;
   bool ended_ = false;
 };
 

@@ -70,7 +70,7 @@ LeafCompressor::~LeafCompressor() = default;
 ByteView LeafCompressor::compress(ByteView leaf) {
   SEALIFT_CHECK(leaf.size() <= image::kLeafBytes);
   if (leaf.size() >= 4 * kSamples * kSampleBytes) {
-    std::array<std::uint8_t, kSamples * kSampleBytes> sample;
+    std::array<std::uint8_t, kSamples * kSampleBytes> sample{};
     for (std::size_t i = 0; i < kSamples; ++i) {
       const ByteView part = leaf.subspan(leaf.size() / kSamples * i, kSampleBytes);
       std::ranges::copy(part, sample.begin() + static_cast<std::ptrdiff_t>(i * kSampleBytes));

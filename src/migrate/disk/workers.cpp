@@ -37,6 +37,7 @@ Status run_workers(unsigned workers, const Stop& stop,
     if (--running == 0) all_done.stop();
   };
   std::vector<std::jthread> threads;
+  threads.reserve(workers);
   for (unsigned worker = 0; worker < workers; ++worker) threads.emplace_back(run, worker);
   wait_for_either(stop, all_done.token());
   if (running != 0) failing.stop();
