@@ -89,7 +89,9 @@ void DestinationDriver::start_guest() {
     return running();
   }
   const auto m = machine();
-  if (!m) return tell(EventKind::kQemuGone, "its QEMU has ended");
+  // Nobody has continued it since this state was entered; the machine knows whether an earlier daemon may
+  // have.
+  if (!m) return tell(EventKind::kStartFailed, "its QEMU had ended before the start");
   Status started = m->cont(Deadline::in(kQmpPatience));
   for (int again = 0; !started && started.error().code == Code::kConflict && again < kContTries; ++again) {
     if (stop_.token().sleep(20ms)) return;

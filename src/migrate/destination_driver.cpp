@@ -157,6 +157,14 @@ void DestinationDriver::say_timing() {
 }
 
 bool DestinationDriver::look_at_clock() {
+  const bool holds_guest = std::holds_alternative<custody_destination::Loaded>(state()) ||
+                           std::holds_alternative<custody_destination::Syncing>(state()) ||
+                           std::holds_alternative<custody_destination::Committing>(state());
+  if (holds_guest && agreed_.mode() == custody::MoveMode::kLive && !qemu_gone_told_ && !machine()) {
+    qemu_gone_told_ = true;
+    tell(EventKind::kQemuGone, "its QEMU has ended");
+    return true;
+  }
   const auto wall = static_cast<std::uint64_t>(options().clock->wall().time_since_epoch().count());
   if (wall <= agreed_.deadline_ms || deadline_told_) return false;
   deadline_told_ = true;

@@ -88,6 +88,7 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   Guarded<std::shared_ptr<DestinationReceive>> receive_;  // shared: the receiver makes it, the others use it
   std::shared_ptr<hypervisor::Machine> machine_;          // shared with the host
   bool deadline_told_ = false;
+  bool qemu_gone_told_ = false;
   std::string how_started_ = "running";
   struct Moments {
     std::optional<SteadyTime> seal, compared, committed, running;

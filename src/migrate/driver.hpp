@@ -80,6 +80,8 @@ class CustodyDriver : public Driver {
       auto state = Machine::decode(row_.state);
       if (!state) return give_up(state.error());
       state_ = std::move(*state);
+      show_phase();
+      entered(*state_);
       handle(Event{EventKind::kRestarted});
     }
     while (!stop_.stopped() && !broken_ && !Machine::ended(*state_)) {
@@ -148,16 +150,19 @@ class CustodyDriver : public Driver {
     const bool fresh = !state_ || state_->index() != step.state.index();
     state_ = std::move(step.state);
     if (fresh) {
-      const std::string phase(Machine::name(*state_));
-      log_info("move.state",
-               {{"move", id().hex().substr(0, 12)}, {"role", to_string(row_.role)}, {"state", phase}});
-      update([&](MoveProgress& p) { p.phase = phase; });
+      show_phase();
       entered(*state_);
     }
     for (const auto& action : step.actions) {
       if (broken_ || stop_.stopped()) return;  // as a crash: the journal says where to go on
       act(action);
     }
+  }
+  void show_phase() {
+    const std::string phase(Machine::name(*state_));
+    log_info("move.state",
+             {{"move", id().hex().substr(0, 12)}, {"role", to_string(row_.role)}, {"state", phase}});
+    update([&](MoveProgress& p) { p.phase = phase; });
   }
   void act(const custody::Action<Deed>& action) {
     if (std::holds_alternative<custody::Journal>(action)) {

@@ -144,7 +144,7 @@ TEST_F(LiveMoveTest, ASourceThatRestartsSealedKeepsItsGuestFrozenUntilTheLedgerA
   wait_phase(*zurich_, move, "copying");
   bern_->ledger.reachable = false;
   ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
-  wait_phase(*zurich_, move, "sealed");
+  wait_phase(*bern_, move, "committing");
   zurich_->ledger.reachable = false;
   zurich_->down();
   zurich_->up();
