@@ -41,6 +41,9 @@ Status Outbox::submit(const ledger::MoveId& move, const ledger::VmId& vm, custod
   row.envelope = SEALIFT_TRY(make(row.number));
   const OutboxRow kept = SEALIFT_TRY(journal_.put(row));
   if (kept.status == OutboxStatus::kPending) wake(vm);
+  // The daemon may have ended between the refusal and its handling: final is seen in the state, a refusal
+  // here.
+  if (kept.status == OutboxStatus::kRefused) on_settled_({move, kind, kept.status, kept.reason});
   return {};
 }
 
