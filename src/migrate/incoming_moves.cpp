@@ -117,10 +117,11 @@ void MoveManager::Impl::begin(const std::shared_ptr<Conversation>& talk, const p
   }
   auto agreed = agree(begin, peer, stop);
   if (!agreed) return refuse(agreed.error().message);
-  if (theirs) {
-    const Verdict verdict = check_incoming(begin.request, *theirs, peer, nullptr);
-    if (!verdict.refused.empty()) return refuse(verdict.refused.front());
-  }
+  // Also without a question before it in this session: [accept] and the space here are not the peer's to
+  // skip.
+  const Verdict verdict =
+      check_incoming(begin.request, theirs ? *theirs : options.host->facts(), peer, nullptr);
+  if (!verdict.refused.empty()) return refuse(verdict.refused.front());
   MoveRow row;
   row.id = begin.move;
   row.role = MoveRole::kDestination;
