@@ -73,6 +73,11 @@ Status SourceDriver::no_resume() {
       case hypervisor::EventKind::kLost:
         return fail(Code::kRefused, "QEMU reported {} after the stop", event.word);
       case hypervisor::EventKind::kMigration:
+        // With SHUT held it cannot have completed; failed or cancelled is somebody else's doing.
+        if (event.phase == MigrationPhase::kCompleted || event.phase == MigrationPhase::kFailed ||
+            event.phase == MigrationPhase::kCancelling || event.phase == MigrationPhase::kCancelled)
+          return fail(Code::kRefused, "QEMU's migration is {} already", to_string(event.phase));
+        break;
       case hypervisor::EventKind::kMigrationPass:
       case hypervisor::EventKind::kStop:
       case hypervisor::EventKind::kPowerdown:
