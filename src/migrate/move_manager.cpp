@@ -70,12 +70,13 @@ Status MoveManager::Impl::start() {
 }
 
 void MoveManager::Impl::resume(const MoveRow& row) {
-  auto agreed = decode_agreed(row.agreed);
-  if (!agreed)
-    return log_error("move.unreadable", {{"move", row.id.hex()}, {"error", agreed.error().message}});
+  // Held even when the rest cannot be read: its VM is not for anyone to start.
   const Status held = options.host->hold(row.vm, row.id);
   if (!held && held.error().code != Code::kNotFound)
     log_warning("move.hold", {{"move", row.id.hex()}, {"error", held.error().message}});
+  auto agreed = decode_agreed(row.agreed);
+  if (!agreed)
+    return log_error("move.unreadable", {{"move", row.id.hex()}, {"error", agreed.error().message}});
   if (row.role == MoveRole::kSource)
     run(std::make_shared<SourceDriver>(around, row, std::move(*agreed), nullptr));
   else
