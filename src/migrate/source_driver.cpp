@@ -32,7 +32,8 @@ void SourceDriver::perform(Deed deed) {
     case Deed::kEnsureFrozen: return ensure_frozen();
     case Deed::kThaw: {
       stop_copying();
-      if (const auto m = machine(); m && m->process_state() == ProcessState::kStopped) {
+      // Whatever its state: of a freeze that came too late some threads may be stopped and some not yet.
+      if (const auto m = machine()) {
         const Status thawed = m->thaw(Deadline::in(10s));
         if (!thawed) say(LogLevel::kError, "move.thaw", thawed.error().message);
       }
@@ -124,6 +125,10 @@ bool SourceDriver::look_at_clock() {
     tell(EventKind::kQemuGone, "QEMU has ended");
     return true;
   }
+  const bool frozen = std::holds_alternative<custody_source::Sealed>(state()) ||
+                      std::holds_alternative<custody_source::Gave>(state());
+  if (const auto m = frozen ? machine() : nullptr; m && m->process_state() == ProcessState::kRunning)
+    handle({EventKind::kResumeSeen, {}, {}, "its process was continued"});
   const auto wall = static_cast<std::uint64_t>(options().clock->wall().time_since_epoch().count());
   const bool late = wall > agreed_.deadline_ms && !deadline_told_;
   const bool impatient = sealed_at_ && std::holds_alternative<custody_source::Sealed>(state()) &&
@@ -208,6 +213,10 @@ void SourceDriver::quit() {
       talk->session().abort();
   }
   if (reader_.joinable()) reader_.join();
+  // What is left of an ended move is its progress: no buffers, no session, no hold on the process.
+  *copy_.lock() = nullptr;
+  talk_.lock()->conversation.reset();
+  machine_.reset();
 }
 
 }  // namespace sealift::migrate
