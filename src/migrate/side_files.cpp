@@ -109,8 +109,15 @@ Status SideFileReceiver::begin(Decoder& in) {
   SEALIFT_TRY_STATUS(in.finish());
   if (std::ranges::find(names_, name_) == names_.end() || expected_ > kSideFileBytesMax)
     return fail(Code::kCorrupt, "a side file that the definition does not have");
-  fd_ =
-      SEALIFT_TRY(file::open(directory_ / (name_ + ".incoming"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  const auto before = parts_.find(name_);
+  const bool again = before != parts_.end();
+  if (again && expected_ != before->second.bytes)
+    return fail(Code::kCorrupt, "the side file {} came with another size than before", name_);
+  // One that comes again is written in place: the waiting QEMU has it open, and a start from the disks reads
+  // it.
+  fd_ = SEALIFT_TRY(
+      again ? file::open(directory_ / name_, O_WRONLY | O_NOFOLLOW)
+            : file::open(directory_ / (name_ + ".incoming"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   arrived_ = 0;
   hash_ = {};
   return expected_ == 0 ? end_file() : Status{};
