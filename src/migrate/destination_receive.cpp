@@ -68,6 +68,7 @@ struct DestinationReceive::Impl {
   std::jthread file_thread;
   StopSource file_stop;
   Status files_received;
+  Guarded<bool> files_ended;
   std::vector<crypto::Digest> roots;
   std::shared_ptr<hypervisor::Machine> machine;  // shared with the host
   std::unique_ptr<DestinationRelay> relay;
@@ -79,7 +80,7 @@ struct DestinationReceive::Impl {
   Status open_disk(std::size_t index, const Stop& stop);
   Status launch(const Stop& stop);
   Status take_rounds(const Stop& stop);
-  Status take_files();
+  Status take_files(const Stop& stop);
   Status close_images();
   Status wait_loaded(const Stop& stop);
   void show();
@@ -165,7 +166,11 @@ Status DestinationReceive::Impl::launch(const Stop& stop) {
 
 Status DestinationReceive::receive(const Stop& stop) {
   Impl& in = *impl_;
-  in.file_thread = std::jthread([&in] { in.files_received = in.files->receive(in.file_stop.token()); });
+  in.file_thread = std::jthread([&in] {
+    in.files_received = in.files->receive(in.file_stop.token());
+    *in.files_ended.lock() = true;
+    in.files_ended.notify_all();
+  });
   if (in.live()) {  // QEMU needs its kernel and firmware variables to start
     SEALIFT_TRY_STATUS(in.files->wait_all(stop));
     SEALIFT_TRY_STATUS(in.launch(stop));
@@ -190,7 +195,11 @@ void DestinationReceive::Impl::show() {
   });
 }
 
-Status DestinationReceive::Impl::take_files() {
+// A source that never ends the stream must not keep us from stopping.
+Status DestinationReceive::Impl::take_files(const Stop& stop) {
+  while (!files_ended.lock().wait_until(std::chrono::steady_clock::now() + 100ms,
+                                        [](bool ended) { return ended; }))
+    if (stop.stopped()) return fail(Code::kCancelled, "stopped");
   if (file_thread.joinable()) file_thread.join();
   return files_received;
 }
@@ -216,7 +225,7 @@ Status DestinationReceive::Impl::take_rounds(const Stop& stop) {
     });
     SEALIFT_TRY_STATUS(plan.talk->send(protocol::RoundDurable{number}, stop));
   }
-  SEALIFT_TRY_STATUS(take_files());
+  SEALIFT_TRY_STATUS(take_files(stop));
   return plan.talk->send(protocol::RoundDurable{number}, stop);
 }
 
