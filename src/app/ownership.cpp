@@ -39,18 +39,24 @@ void OwnershipWatch::run() {
 void OwnershipWatch::look() {
   const auto state = node_.final_state();
   const ledger::HostName self = node_.status().self;
-  fence_foreign(*state, self);
+  fence_foreign(self);
   register_missing(*state, self);
 }
 
 // What an expelled host gets is the proof of its expulsion and of the new owners; a member sees the state
 // itself.
-void OwnershipWatch::fence_foreign(const ledger::State& state, const ledger::HostName& self) {
+void OwnershipWatch::fence_foreign(const ledger::HostName& self) {
   const auto proof = node_.expelled();
   for (const host::VmView& vm : host_.list()) {
-    if (vm.state == host::VmState::kFrozen || !vm.machine || moves_.unfinished(vm.id)) continue;
+    if (vm.state == host::VmState::kFrozen || !vm.machine) continue;
     std::string owner;
-    if (const auto known = state.vm(vm.id); known && known->owner != self) owner = known->owner.text();
+    // A move's driver sees the state itself. The state is read after the move was seen to be over: an older
+    // one may not have the commit that brought the VM here.
+    if (!moves_.unfinished(vm.id)) {
+      const auto known = node_.final_state()->vm(vm.id);
+      if (known && known->owner != self) owner = known->owner.text();
+    }
+    // What came after the expulsion is in no state here, so no move's driver sees it.
     if (proof) {
       for (const auto& changed : proof->new_owners) {
         if (changed.vm == vm.id && changed.owner != self) owner = changed.owner.text();

@@ -22,7 +22,7 @@ class OwnershipWatch {
  private:
   void run();
   void look();
-  void fence_foreign(const ledger::State& state, const ledger::HostName& self);
+  void fence_foreign(const ledger::HostName& self);
   void register_missing(const ledger::State& state, const ledger::HostName& self);
 
   domain::Node& node_;
