@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <array>
 #include <filesystem>
 
 #include "api/services.hpp"
@@ -20,6 +21,9 @@ namespace sealift::app {
 namespace {
 
 constexpr Milliseconds kHypervisorWithin{60'000};
+constexpr Milliseconds kQuorumWithin{5'000};
+constexpr Milliseconds kQuorumAgain{1'000};
+constexpr Milliseconds kPurgeEvery{3'600'000};
 
 // How others reach this host, unless the configuration says so: a named listen address, else this machine's
 // name.
@@ -89,6 +93,7 @@ class Daemon {
   Status open_host();
   Status serve_peers();
   Status serve_api();
+  void keep_house();
 
   file::Path state_directory_;
   host::HostConfig config_;
@@ -107,7 +112,7 @@ class Daemon {
   std::unique_ptr<OwnershipWatch> ownership_;
   std::unique_ptr<api::HttpServer> api_;
   std::unique_ptr<api::HttpServer> health_;
-  std::jthread autostart_;
+  std::jthread house_;
 };
 
 Status Daemon::open_ledger() {
@@ -212,13 +217,35 @@ Status Daemon::start() {
   SEALIFT_TRY_STATUS(serve_peers());
   ownership_ = std::make_unique<OwnershipWatch>(*node_, *host_, *records_, *moves_);
   SEALIFT_TRY_STATUS(serve_api());
-  autostart_ = std::jthread([this] { host_->autostart(stop_.token()); });
+  house_ = std::jthread([this] { keep_house(); });
   return {};
+}
+
+// Autostart once the domain has been asked (a start at rest needs a quorum's answer: without one every VM
+// would stay off), then what is due from time to time.
+void Daemon::keep_house() {
+  const Stop stop = stop_.token();
+  std::string waiting;
+  while (!stop.stopped()) {
+    std::array<std::uint8_t, 32> nonce{};
+    system_random().fill(nonce);
+    const auto answer = node_->ask_quorum(nonce, Deadline::in(kQuorumWithin), stop);
+    if (answer) break;
+    if (std::exchange(waiting, answer.error().message) != waiting) {
+      log_warning("autostart.waits", {{"for", answer.error().message}});
+    }
+    stop.sleep(kQuorumAgain);
+  }
+  if (!stop.stopped()) host_->autostart(stop);
+  do {
+    if (const std::size_t erased = host_->purge_expired(); erased > 0)
+      log_info("quarantine.expired", {{"erased", erased}});
+  } while (!stop.sleep(kPurgeEvery));
 }
 
 Daemon::~Daemon() {
   stop_.stop();
-  if (autostart_.joinable()) autostart_.join();
+  if (house_.joinable()) house_.join();
   if (health_) health_->stop();
   if (api_) api_->stop();
   ownership_.reset();

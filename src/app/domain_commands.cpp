@@ -29,9 +29,8 @@ Result<int> post(const Cli& cli, const std::string& path, const Json& body) {
   return kExitOk;
 }
 
-Result<int> invite(const Cli& cli, std::uint64_t minutes, bool witness) {
-  const Json answer =
-      SEALIFT_TRY(cli.client().post("/v1/domain/invite", {{"minutes", minutes}, {"witness", witness}}));
+Result<int> invite(const Cli& cli, std::uint64_t minutes) {
+  const Json answer = SEALIFT_TRY(cli.client().post("/v1/domain/invite", {{"minutes", minutes}}));
   if (cli.printed_json(answer)) return kExitOk;
   fmt::print(stderr, "run this on the host that joins, within {} minutes; it works once:\n", minutes);
   fmt::print("sealift domain join {}\n", field(answer, "line"));
@@ -47,14 +46,12 @@ void add_domain_commands(CLI::App& root, Cli& cli) {
   static std::string line;
   static std::string reason;
   static std::uint64_t minutes = 30;
-  static bool witness = false;
 
   CLI::App& invited = add_command(domain, cli, "invite", "Print the one line that lets another host join",
-                                  [&cli] { return invite(cli, minutes, witness); });
+                                  [&cli] { return invite(cli, minutes); });
   invited.add_option("--minutes", minutes, "how long the line is valid")
       ->capture_default_str()
       ->check(CLI::Range(1, 10080));
-  invited.add_flag("--witness", witness, "the new member only keeps and signs the ledger: no VMs");
 
   CLI::App& join =
       add_command(domain, cli, "join", "Join the domain that the line (from 'domain invite') names",
