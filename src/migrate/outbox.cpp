@@ -98,8 +98,8 @@ bool Outbox::deliver(const OutboxRow& row) {
       settled.status = OutboxStatus::kRefused;
       settled.reason = status->reason;
     }
-  } else if (id.error().code == Code::kRefused || id.error().code == Code::kInvalid ||
-             id.error().code == Code::kUnauthorized || id.error().code == Code::kCorrupt) {
+  } else if (id.error().code == Code::kRefused || id.error().code == Code::kInvalid) {
+    // Nothing else is the ledger's word: a wrong key or altered bytes on the way say nothing about the record.
     settled.status = OutboxStatus::kRefused;
     settled.reason = id.error().message;
   } else {
