@@ -141,7 +141,7 @@ TEST_F(DiskCopy, Qcow2ImagesAreCopiedThroughQemuNbd) {
 // A sink that ends the session after so many leaves: a connection that never comes back.
 class CuttingSink final : public image::BlockSink {
  public:
-  CuttingSink(RawFile& disk, std::uint64_t writes) : disk_(disk), left_(writes) {}
+  CuttingSink(RawFile& disk, std::int64_t writes) : disk_(disk), left_(writes) {}
   std::uint64_t size_bytes() const override { return disk_.size_bytes(); }
   Status write(std::uint64_t offset, ByteView bytes) override {
     if (left_.fetch_sub(1) <= 0) return fail(Code::kUnavailable, "cut");
