@@ -78,6 +78,8 @@ void DestinationDriver::take_seal(const Bytes& envelope) {
 Status DestinationDriver::check_seal(const Bytes& envelope) {
   const auto receive = *receive_.lock();
   if (!receive) return fail(Code::kRefused, "a seal of something that is not here");
+  // Only what was received whole has parts to compare; before that the receiving thread still writes them.
+  if (receiving_) return fail(Code::kCorrupt, "a seal came before everything was received");
   SEALIFT_TRY_STATUS(receive->drain(Deadline::in(kDrainPatience), stop_.token()));
   const auto unverified = SEALIFT_TRY(ledger::parse_seal(envelope));
   const auto source = options().ledger->final_state()->member(agreed_.from);
@@ -284,6 +286,10 @@ void DestinationDriver::quit() {
   const auto talk = talk_.lock()->conversation;
   if (talk && stop_.stopped())
     talk->session().abort({Code::kUnavailable, options().self.text() + " is stopping its daemon"});
+  // What is left of an ended move is its progress: no buffers, no session, no hold on the process.
+  *receive_.lock() = nullptr;
+  talk_.lock()->conversation.reset();
+  machine_.reset();
 }
 
 }  // namespace sealift::migrate
