@@ -144,7 +144,9 @@ def case_live_uefi_two_disks(lab):
 def case_live_fast_writer(lab):
     """Running, while the guest rewrites memory and disk as fast as it can, with a limited link."""
     zurich, bern = lab.pair()
-    zurich.create_vm("web-01", settings="guest.mem=64 guest.rate=60 guest.disk=8000 guest.span=32")
+    zurich.create_vm(
+        "web-01", memory="256M", settings="guest.mem=64 guest.rate=60 guest.disk=8000 guest.span=32"
+    )
     guest = zurich.start_vm("web-01")
     wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 100)
     boot = guest.status()["boot"]
@@ -240,7 +242,7 @@ def case_aborts(lab):
 def case_cut(lab):
     """All connections cut for 10 s during the RAM transfer: the move goes on, QEMU saw no error, everything is there."""
     zurich, bern = lab.pair(relayed=True)
-    zurich.create_vm("web-01", memory="160M", settings="guest.mem=100 guest.rate=2 guest.disk=200")
+    zurich.create_vm("web-01", memory="256M", settings="guest.mem=128 guest.rate=2 guest.disk=200")
     guest = zurich.start_vm("web-01")
     boot = guest.status()["boot"]
     move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "16M")

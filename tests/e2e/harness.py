@@ -54,7 +54,15 @@ class Host:
     """One sealift host: its state directory, its daemon, its command line."""
 
     def __init__(
-        self, lab, name, relayed=False, namespace=None, address="127.0.0.1", networks="", witness=False
+        self,
+        lab,
+        name,
+        relayed=False,
+        namespace=None,
+        address="127.0.0.1",
+        networks="",
+        witness=False,
+        advertise=0,
     ):
         self.lab, self.name, self.namespace, self.address = lab, name, namespace, address
         self.state = lab.folder / name
@@ -62,6 +70,7 @@ class Host:
         self.relay = Relay((address, self.port)) if relayed else None
         self.forwards = [free_port() for _ in range(3)] if namespace is None else []
         self.networks, self.witness = networks, witness
+        self.advertised = f"{address}:{advertise or (self.relay.port if self.relay else self.port)}"
         self.daemon = None
         self.extra = ""  # more configuration, before init or a restart
 
@@ -81,10 +90,6 @@ class Host:
         )
         self.configure()
         return self
-
-    @property
-    def advertised(self):
-        return f"{self.address}:{self.relay.port if self.relay else self.port}"
 
     def configure(self):
         lines = [
@@ -361,7 +366,6 @@ class Lab:
         print(f"logs: {into}", file=sys.stderr)
 
     def __enter__(self):
-        print(f"seed {self.seed} (SEALIFT_SEED={self.seed} repeats it)", flush=True)
         return self
 
     def __exit__(self, kind, error, _):

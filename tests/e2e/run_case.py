@@ -32,6 +32,7 @@ def main():
     began = time.monotonic()
     print(CASES[sys.argv[1]].__doc__, flush=True)
     with Lab(sys.argv[1]) as lab:
+        print(f"seed {lab.seed} (SEALIFT_SEED={lab.seed} repeats it)", flush=True)
         CASES[sys.argv[1]](lab)
     print(f"ok in {time.monotonic() - began:.0f} s")
     return 0
