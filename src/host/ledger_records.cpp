@@ -181,8 +181,7 @@ bool LedgerRecords::send_one(const RecordRow& record, const Stop& stop) {
     return settle();
   };
   const auto id = options_.ledger->submit(record.envelope, Deadline::in(kTry), stop);
-  if (!id && id.error().code == Code::kRefused)
-    return refused(id.error().message);
+  if (!id && id.error().code == Code::kRefused) return refused(id.error().message);
   if (!id) return false;
   const auto status = options_.ledger->wait(*id, Deadline::in(kTry), stop);
   if (!status) return false;

@@ -99,7 +99,8 @@ bool Outbox::deliver(const OutboxRow& row) {
       settled.reason = status->reason;
     }
   } else if (id.error().code == Code::kRefused || id.error().code == Code::kInvalid) {
-    // Nothing else is the ledger's word: a wrong key or altered bytes on the way say nothing about the record.
+    // Nothing else is the ledger's word: a wrong key or altered bytes on the way say nothing about the
+    // record.
     settled.status = OutboxStatus::kRefused;
     settled.reason = id.error().message;
   } else {

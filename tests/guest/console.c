@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <linux/input.h>
+#include <sys/ioctl.h>
 
 static void* read_console(void* unused) {
   (void)unused;
@@ -43,25 +44,38 @@ static void* read_console(void* unused) {
   return NULL;
 }
 
-static void* watch_button(void* unused) {
-  (void)unused;
-  struct pollfd files[16];
-  nfds_t count = 0;
+/* Opened before the guest says that it is ready: a button pressed from then on is never lost. */
+static struct pollfd g_inputs[16];
+static nfds_t g_inputs_count;
+
+static bool open_inputs(void) {
+  bool found = false;
   DIR* folder = opendir("/dev/input");
   const struct dirent* entry;
-  while (folder != NULL && count < 16 && (entry = readdir(folder)) != NULL) {
+  while (folder != NULL && g_inputs_count < 16 && (entry = readdir(folder)) != NULL) {
     char path[sizeof entry->d_name + 16];
+    char name[64] = "";
     if (strncmp(entry->d_name, "event", 5) != 0) continue;
     snprintf(path, sizeof path, "/dev/input/%s", entry->d_name);
     const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file >= 0) files[count++] = (struct pollfd){.fd = file, .events = POLLIN};
+    if (file < 0) continue;
+    if (ioctl(file, EVIOCGNAME(sizeof name - 1), name) >= 0 && strcmp(name, "Power Button") == 0) {
+      g_inputs[g_inputs_count++] = (struct pollfd){.fd = file, .events = POLLIN};
+      found = true;
+    } else {
+      close(file);
+    }
   }
   if (folder != NULL) closedir(folder);
-  if (count == 0) say("error button: no input device");
-  while (count > 0 && poll(files, count, -1) > 0) {
-    for (nfds_t i = 0; i < count; ++i) {
+  return found;
+}
+
+static void* watch_button(void* unused) {
+  (void)unused;
+  while (poll(g_inputs, g_inputs_count, -1) > 0) {
+    for (nfds_t i = 0; i < g_inputs_count; ++i) {
       struct input_event event;
-      if ((files[i].revents & POLLIN) == 0 || read(files[i].fd, &event, sizeof event) != sizeof event)
+      if ((g_inputs[i].revents & POLLIN) == 0 || read(g_inputs[i].fd, &event, sizeof event) != sizeof event)
         continue;
       if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) machine_end(false, "button");
     }
@@ -73,5 +87,14 @@ void console_start(void) {
   start_thread(read_console, NULL);
 }
 void button_start(void) {
+  bool found = open_inputs();
+  for (int tries = 0; !found && tries < 100; ++tries) { /* the driver makes it a little later */
+    sleep_ms(50);
+    found = open_inputs();
+  }
+  if (!found) {
+    say("error button: no power button");
+    return;
+  }
   start_thread(watch_button, NULL);
 }
