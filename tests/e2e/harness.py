@@ -304,9 +304,9 @@ class Lab:
         self.hosts.append(host)
         return host
 
-    def join(self, first, other, witness=False, approvers=()):
+    def join(self, first, other, approvers=()):
         """other joins first's domain; the approvers, members already, agree."""
-        line = first.cli("domain", "invite", *(["--witness"] if witness else []))["line"]
+        line = first.cli("domain", "invite")["line"]
         with subprocess.Popen(
             other.command("domain", "join", line),
             stdin=subprocess.DEVNULL,
@@ -336,7 +336,7 @@ class Lab:
             host.start()
         self.join(zurich, bern)
         if witness:
-            self.join(zurich, self.host("basel", witness=True).start(), witness=True, approvers=[bern])
+            self.join(zurich, self.host("basel", witness=True).start(), approvers=[bern])
         return zurich, bern
 
     def end_processes(self):
