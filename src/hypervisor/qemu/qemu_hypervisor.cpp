@@ -146,9 +146,20 @@ Result<std::unique_ptr<Machine>> QemuHypervisor::adopt(const VmDefinition& defin
   switch (process::state(process)) {
     case ProcessState::kGone: return fail(Code::kNotFound, "the process of VM {} is gone", definition.name);
     case ProcessState::kStopped: break;
-    case ProcessState::kRunning:
-      client = SEALIFT_TRY(QmpClient::connect(monitor_socket(placement.run_directory), deadline, Stop()));
+    case ProcessState::kRunning: {
+      // A monitor that is silent (QEMU stuck in a broken stream) is no reason to lose the process: it can
+      // still be frozen and killed.
+      auto connected = QmpClient::connect(monitor_socket(placement.run_directory), deadline, Stop());
+      if (connected) {
+        client = std::move(*connected);
+      } else if (process::state(process) == ProcessState::kGone) {
+        return fail(Code::kNotFound, "the process of VM {} is gone", definition.name);
+      } else {
+        log_warning("vm.monitor",
+                    {{"vm", definition.name}, {"pid", process.pid}, {"error", connected.error().message}});
+      }
       break;
+    }
   }
   return std::make_unique<QemuMachine>(definition, placement.run_directory, process, user_,
                                        std::move(client));
