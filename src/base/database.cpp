@@ -111,12 +111,12 @@ Result<Database> Database::open_named(const std::string& name, std::string_view 
   SEALIFT_TRY_STATUS(database.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"));
   {
     Statement mode = SEALIFT_TRY(database.prepare("PRAGMA journal_mode=WAL"));
-    SEALIFT_TRY(mode.step());
+    static_cast<void>(SEALIFT_TRY(mode.step()));
   }
   std::int64_t version = 0;
   {
     Statement read = SEALIFT_TRY(database.prepare("PRAGMA user_version"));
-    SEALIFT_TRY(read.step());
+    static_cast<void>(SEALIFT_TRY(read.step()));
     version = read.number(0);
   }
   if (version == schema_version) return database;

@@ -90,7 +90,9 @@ MoveReport report_from(const Json& json) {
   MoveReport report;
   report.total_ms = json::number(json, "total_ms").value_or(0);
   if (json::has(json, "pause_ms") && json.at("pause_ms").is_number()) report.pause_ms = json.at("pause_ms");
-  for (const auto& [name, ms] : json::object(json, "pause_parts_ms").value_or(Json::object()).items())
+  const Json parts =
+      json::object(json, "pause_parts_ms").value_or(Json::object());  // named: items() only refers to it
+  for (const auto& [name, ms] : parts.items())
     if (ms.is_number()) report.pause_parts_ms.emplace_back(name, ms.get<double>());
   for (const Json& line : json::array(json, "verified").value_or(Json::array()))
     if (line.is_string()) report.verified.push_back(line);
