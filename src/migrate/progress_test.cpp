@@ -1,0 +1,30 @@
+#include "migrate/progress.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sealift::migrate {
+namespace {
+
+// The journal keeps an ended move's report as JSON: a daemon's start reads every one of them.
+TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
+  MoveProgress progress;
+  progress.vm_name = "web-01";
+  progress.ended = true;
+  progress.outcome = custody::Outcome::kMoved;
+  progress.report = MoveReport{.total_ms = 1092,
+                               .pause_ms = 41.5,
+                               .pause_parts_ms = {{"compare", 1.25}, {"ledger", 16}, {"start", 10}},
+                               .verified = {"vda: content root 5f0c", "memory: both ends agree"},
+                               .source = "frozen copy ended; disks in quarantine",
+                               .receipt = "/var/lib/sealift/receipts/web-01-e1.receipt"};
+  const auto back = progress_from_json(to_json(progress));
+  ASSERT_TRUE(back.report);
+  EXPECT_EQ(back.report->total_ms, progress.report->total_ms);
+  EXPECT_EQ(back.report->pause_ms, progress.report->pause_ms);
+  EXPECT_EQ(back.report->pause_parts_ms, progress.report->pause_parts_ms);
+  EXPECT_EQ(back.report->verified, progress.report->verified);
+  EXPECT_EQ(back.report->receipt, progress.report->receipt);
+}
+
+}  // namespace
+}  // namespace sealift::migrate
