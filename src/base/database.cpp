@@ -111,12 +111,12 @@ Result<Database> Database::open_named(const std::string& name, std::string_view 
   SEALIFT_TRY_STATUS(database.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"));
   {
     Statement mode = SEALIFT_TRY(database.prepare("PRAGMA journal_mode=WAL"));
-    static_cast<void>(SEALIFT_TRY(mode.step()));
+    SEALIFT_TRY(mode.step());
   }
   std::int64_t version = 0;
   {
     Statement read = SEALIFT_TRY(database.prepare("PRAGMA user_version"));
-    static_cast<void>(SEALIFT_TRY(read.step()));
+    SEALIFT_TRY(read.step());
     version = read.number(0);
   }
   if (version == schema_version) return database;

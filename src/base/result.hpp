@@ -56,21 +56,36 @@ template <class... Args>
 
 }  // namespace sealift
 
-// auto value = SEALIFT_TRY(expression);  returns the error from the enclosing function otherwise.
-#define SEALIFT_TRY(...) \
+namespace sealift::detail {
+
+// Hands a value out of SEALIFT_TRY; unlike std::move, its result may be left unused.
+template <class T>
+T pass(T&& value) {
+  return std::forward<T>(value);
+}
+
+}  // namespace sealift::detail
+
+// auto value = SEALIFT_TRY(expression);  returns the error from the enclosing function otherwise. Nests: each
+// use has a name of its own.
+#define SEALIFT_TRY(...) SEALIFT_TRY_AS(SEALIFT_JOINED(sealift_try_, __COUNTER__), __VA_ARGS__)
+#define SEALIFT_TRY_AS(name, ...) \
   __extension__({ \
-    auto sealift_try_result = (__VA_ARGS__); \
-    if (!sealift_try_result) { \
-      return std::unexpected(std::move(sealift_try_result).error()); \
+    auto name = (__VA_ARGS__); \
+    if (!name) { \
+      return std::unexpected(std::move(name).error()); \
     } \
-    std::move(*sealift_try_result); \
+    ::sealift::detail::pass(std::move(*name)); \
   })
+#define SEALIFT_JOINED(left, right) SEALIFT_JOINED_NOW(left, right)
+#define SEALIFT_JOINED_NOW(left, right) left##right
 
 // SEALIFT_TRY_STATUS(expression);  for Result<void>.
-#define SEALIFT_TRY_STATUS(...) \
+#define SEALIFT_TRY_STATUS(...) SEALIFT_TRY_STATUS_AS(SEALIFT_JOINED(sealift_try_, __COUNTER__), __VA_ARGS__)
+#define SEALIFT_TRY_STATUS_AS(name, ...) \
   do { \
-    auto sealift_try_result = (__VA_ARGS__); \
-    if (!sealift_try_result) { \
-      return std::unexpected(std::move(sealift_try_result).error()); \
+    auto name = (__VA_ARGS__); \
+    if (!name) { \
+      return std::unexpected(std::move(name).error()); \
     } \
   } while (false)

@@ -63,7 +63,7 @@ Status check_leaf_table_header(ByteView head, std::uint64_t disk_bytes) {
   const std::uint64_t made_for = SEALIFT_TRY(decoder.u64());
   const std::uint64_t leaves = SEALIFT_TRY(decoder.u64());
   const std::uint32_t algorithm = SEALIFT_TRY(decoder.u32());
-  static_cast<void>(SEALIFT_TRY(decoder.raw(28)));
+  SEALIFT_TRY(decoder.raw(28));
   const ByteView sum = SEALIFT_TRY(decoder.raw(32));
   const crypto::Digest expected = crypto::sha256(head.first(kSummedBytes));
   if (!equal_constant_time(sum, expected.view())) return fail(Code::kCorrupt, "the header is damaged");

@@ -73,7 +73,7 @@ Status DiskReceiver::Impl::verify(const image::LeafTable::Progress& progress, co
     const auto of_disk = [&](std::uint64_t done, std::uint64_t) {
       if (progress) progress(before + done, all);
     };
-    static_cast<void>(SEALIFT_TRY(disk.table->verify_claims(*disk.content, options.workers, stop, of_disk)));
+    SEALIFT_TRY(disk.table->verify_claims(*disk.content, options.workers, stop, of_disk));
     before += disk.table->leaves();
   }
   return {};
