@@ -8,11 +8,15 @@ option(SEALIFT_FUZZ "Build the fuzz targets with libFuzzer (clang); otherwise th
 option(SEALIFT_BENCH "Build the micro benchmarks" OFF)
 set(SEALIFT_SANITIZE "" CACHE STRING "Value for -fsanitize=")
 
+# Line numbers are what a sanitizer report or a core needs; full debug information costs a quarter of the build.
+set(CMAKE_CXX_FLAGS_DEBUG "-g1")
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  # Paths below the build folder's parent are made relative, so that another clone or preset finds the same objects.
-  # ccache can only reuse objects that were compiled with a precompiled header if it may ignore these three.
-  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime ${CCACHE_PROGRAM})
+  # The same source in another clone is the same object (paths become relative); with a precompiled header ccache must be
+  # told to look at contents only.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
