@@ -36,6 +36,10 @@ if(SEALIFT_SANITIZE)
   add_compile_options(-fsanitize=${SEALIFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -O1)
   add_link_options(-fsanitize=${SEALIFT_SANITIZE})
 endif()
+if(SEALIFT_FUZZ)
+  # All objects count their edges, the precompiled headers too: clang refuses one that was made with other options.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 # Parsing the headers of the standard library, fmt, JSON and GoogleTest is two thirds of a build; one precompiled header for
 # the modules and one for programs with tests save it. Sources still include what they use: preset tidy builds without.
