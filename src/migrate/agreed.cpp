@@ -63,7 +63,9 @@ Result<Agreed> decode_agreed(const std::string& text) {
   agreed.epoch.value = SEALIFT_TRY(json::number(json, "epoch"));
   agreed.deadline_ms = SEALIFT_TRY(json::number(json, "deadline_ms"));
   agreed.max_downtime_ms = SEALIFT_TRY(json::number(json, "max_downtime_ms"));
-  agreed.streams = static_cast<std::uint32_t>(SEALIFT_TRY(json::number(json, "streams")));
+  const std::uint64_t streams = SEALIFT_TRY(json::number(json, "streams"));
+  if (streams > UINT32_MAX) return fail(Code::kInvalid, "field 'streams' is too large");
+  agreed.streams = static_cast<std::uint32_t>(streams);
   agreed.checks = SEALIFT_TRY(json::text(json, "checks"));
   agreed.mapped = SEALIFT_TRY(json::text(json, "mapped"));
   return agreed;

@@ -39,11 +39,31 @@ std::string part_name(const std::string& file) {
   return file == "vars.fd" ? "firmware" : "file/" + file;
 }
 
+Bytes encode_side_file_begin(const SideFileBegin& begin) {
+  return Encoder().u8(kBegin).text(begin.name).u64(begin.bytes).take();
+}
+
+Result<SideFileRecord> decode_side_file_record(ByteView record) {
+  if (record.empty()) return fail(Code::kCorrupt, "a side file's record is empty");
+  if (record[0] == kBytes && record.size() > 1) return SideFileBytes{record.subspan(1)};
+  if (record[0] != kBegin) return fail(Code::kCorrupt, "a side file's record of unknown kind {}", record[0]);
+  const auto begin = [&]() -> Result<SideFileRecord> {
+    Decoder in(record.subspan(1));
+    SideFileBegin out;
+    out.name = SEALIFT_TRY(in.text(kNameBytesMax));
+    out.bytes = SEALIFT_TRY(in.u64());
+    SEALIFT_TRY_STATUS(in.finish());
+    return out;
+  }();
+  if (!begin) return fail(Code::kCorrupt, "a side file's beginning: {}", begin.error().message);
+  return begin;
+}
+
 Status SideFileSender::send(const std::string& name, const Stop& stop) {
   const file::Path path = directory_ / name;
   const UniqueFd fd = SEALIFT_TRY(file::open(path, O_RDONLY | O_NOFOLLOW));
   const std::uint64_t bytes = SEALIFT_TRY(size_of(fd, path));
-  const Bytes head = Encoder().u8(kBegin).text(name).u64(bytes).take();
+  const Bytes head = encode_side_file_begin({name, bytes});
   std::ranges::copy(head, writer_.buffer().begin());
   SEALIFT_TRY_STATUS(writer_.commit(head.size(), Deadline::never(), stop));
   crypto::Sha256 hash;
@@ -86,14 +106,11 @@ Status SideFileReceiver::take_records(const Stop& stop) {
   while (true) {
     const auto record = SEALIFT_TRY(reader_.next(Deadline::never(), stop));
     if (!record) break;
-    Decoder in(*record);
-    const std::uint8_t kind = SEALIFT_TRY(in.u8());
-    if (kind == kBegin) {
-      SEALIFT_TRY_STATUS(begin(in));
-    } else if (kind == kBytes) {
-      SEALIFT_TRY_STATUS(append(record->subspan(1)));
+    const SideFileRecord entry = SEALIFT_TRY(decode_side_file_record(*record));
+    if (const auto* begins = std::get_if<SideFileBegin>(&entry)) {
+      SEALIFT_TRY_STATUS(begin(*begins));
     } else {
-      return fail(Code::kCorrupt, "a side file's record of unknown kind {}", kind);
+      SEALIFT_TRY_STATUS(append(std::get<SideFileBytes>(entry).bytes));
     }
   }
   if (!name_.empty()) return fail(Code::kCorrupt, "the side file {} is cut short", name_);
@@ -102,11 +119,10 @@ Status SideFileReceiver::take_records(const Stop& stop) {
   return file::sync_directory(directory_);
 }
 
-Status SideFileReceiver::begin(Decoder& in) {
+Status SideFileReceiver::begin(const SideFileBegin& record) {
   if (!name_.empty()) return fail(Code::kCorrupt, "the side file {} is cut short", name_);
-  name_ = SEALIFT_TRY(in.text(kNameBytesMax));
-  expected_ = SEALIFT_TRY(in.u64());
-  SEALIFT_TRY_STATUS(in.finish());
+  name_ = record.name;
+  expected_ = record.bytes;
   if (std::ranges::find(names_, name_) == names_.end() || expected_ > kSideFileBytesMax)
     return fail(Code::kCorrupt, "a side file that the definition does not have");
   const auto before = parts_.find(name_);
@@ -124,7 +140,7 @@ Status SideFileReceiver::begin(Decoder& in) {
 }
 
 Status SideFileReceiver::append(ByteView bytes) {
-  if (name_.empty() || bytes.empty() || bytes.size() > expected_ - arrived_)
+  if (name_.empty() || bytes.size() > expected_ - arrived_)
     return fail(Code::kCorrupt, "a side file is longer than it said");
   SEALIFT_TRY_STATUS(file::write_exact(fd_.get(), bytes, arrived_, directory_ / name_));
   hash_.update(bytes);

@@ -9,6 +9,7 @@
 // in place: by then the waiting QEMU has it open.
 
 #include <map>
+#include <variant>
 
 #include "base/file.hpp"
 #include "base/guarded.hpp"
@@ -20,6 +21,19 @@ namespace sealift::migrate {
 
 constexpr transport::StreamId kSideFileStream = 16;
 constexpr std::uint64_t kSideFileBytesMax = 2ULL << 30U;
+
+struct SideFileBegin {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+struct SideFileBytes {
+  ByteView bytes;  // at least one
+};
+using SideFileRecord = std::variant<SideFileBegin, SideFileBytes>;
+Bytes encode_side_file_begin(const SideFileBegin& begin);
+// kCorrupt: anything that the table doesn't allow. Whether the name and the length fit is the receiver's
+// matter.
+Result<SideFileRecord> decode_side_file_record(ByteView record);
 
 // The part of the seal that a side file is: "firmware" for vars.fd, else "file/<name>".
 std::string part_name(const std::string& file);
@@ -53,7 +67,7 @@ class SideFileReceiver {
 
  private:
   Status take_records(const Stop& stop);
-  Status begin(Decoder& in);
+  Status begin(const SideFileBegin& record);
   Status append(ByteView bytes);
   Status end_file();
 

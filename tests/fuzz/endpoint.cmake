@@ -1,0 +1,1 @@
+sealift_fuzz(endpoint base crypto net)

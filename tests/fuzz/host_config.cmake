@@ -1,0 +1,1 @@
+sealift_fuzz(host_config host)

@@ -1,0 +1,1 @@
+sealift_fuzz(move_agreed migrate)

@@ -1,0 +1,1 @@
+sealift_fuzz(seal_statement migrate)

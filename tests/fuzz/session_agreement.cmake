@@ -1,0 +1,1 @@
+sealift_fuzz(session_agreement base crypto net transport)

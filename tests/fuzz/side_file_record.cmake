@@ -1,0 +1,1 @@
+sealift_fuzz(side_file_record migrate)
