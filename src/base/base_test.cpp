@@ -10,9 +10,11 @@
 #include "base/database.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "base/process.hpp"
 #include "base/queue.hpp"
 #include "base/stop.hpp"
+#include "base/text.hpp"
 
 namespace sealift {
 namespace {
@@ -173,4 +175,21 @@ TEST(Clock, WritesIso8601) {
 }
 
 }  // namespace
+TEST(Printable, LeavesNothingThatSteersATerminal) {
+  EXPECT_EQ(printable("Z\xc3\xbcrich, \xe2\x82\xac 5"), "Z\xc3\xbcrich, \xe2\x82\xac 5");
+  EXPECT_EQ(printable("a\x1b[2Jb\r\n\x7f"), "a [2Jb   ");
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "2J"),
+            "a 2J");  // CSI in one character
+  EXPECT_EQ(printable("\xc2"), "\xc2");
+}
+
+TEST(Log, AValueCanNeitherEndItsLineNorSteerATerminal) {
+  ::testing::internal::CaptureStderr();
+  log_error("x", {{"plain", "a-1"}, {"a", "\x1b[2J"}, {"b", "one\ntwo \"three\"\n"}, {"c", ""}});
+  const std::string line = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(line.substr(line.find(" plain=")),
+            " plain=a-1 a=\" [2J\" b=\"one\\ntwo \\\"three\\\"\\n\" c=\"\"\n");
+}
+
 }  // namespace sealift

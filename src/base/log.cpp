@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/clock.hpp"
+#include "base/text.hpp"
 
 namespace sealift {
 
@@ -23,24 +25,25 @@ std::string_view name_of(LogLevel level) {
 }
 
 bool is_plain(std::string_view value) {
-  return !value.empty() && value.find_first_of(" \t\r\n\"=\\") == std::string_view::npos;
+  return !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos &&
+         printable(value) == value;
 }
 
+// Values may be somebody else's words: they can't end the line, nor steer a terminal.
 void append_value(std::string& line, std::string_view value) {
   if (is_plain(value)) {
     line += value;
     return;
   }
   line += '"';
-  for (const char c : value) {
-    if (c == '"' || c == '\\') line += '\\';
-    if (c == '\n') {
-      line += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      line += ' ';
-    } else {
+  for (bool first = true; first || !value.empty(); first = false) {
+    const std::size_t end = std::min(value.find('\n'), value.size());
+    for (const char c : printable(value.substr(0, end))) {
+      if (c == '"' || c == '\\') line += '\\';
       line += c;
     }
+    if (end < value.size()) line += "\\n";
+    value.remove_prefix(std::min(end + 1, value.size()));
   }
   line += '"';
 }
