@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/text.hpp"
+
 namespace sealift::net {
 
 namespace {
@@ -31,12 +33,9 @@ Bytes encode_error(const Error& error) {
 Result<Error> decode_error(ByteView body) {
   Decoder in(body);
   const std::string code = SEALIFT_TRY(in.text(kCodeBytesMax));
-  std::string message = SEALIFT_TRY(in.text(kMessageBytesMax));
+  const std::string message = SEALIFT_TRY(in.text(kMessageBytesMax));
   SEALIFT_TRY_STATUS(in.finish());
-  for (char& c : message) {  // it goes to a terminal or a log
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return Error{code_from_text(code), std::move(message)};
+  return Error{code_from_text(code), printable(message)};
 }
 
 }  // namespace sealift::net

@@ -3,38 +3,24 @@
 #include <list>
 
 #include "base/guarded.hpp"
-#include "net/error_wire.hpp"
 
 namespace sealift::net {
 
 namespace {
 
-Json error_json(const Error& error) {
-  return {{"code", to_string(error.code)}, {"message", error.message}};
-}
-
-Status send_body(Stream& stream, RpcType type, const Json& body, Deadline deadline, const Stop& stop) {
-  const std::string text = json::dump(body);
-  if (text.size() > kRpcBodyBytesMax)
-    return fail(Code::kInvalid, "a message of {} bytes is over the limit", text.size());
-  return send_frame(stream, FrameClass::kRpc, static_cast<std::uint16_t>(type), as_bytes(text), deadline,
+Status send_body(Stream& stream, RpcType type, const std::string& body, Deadline deadline, const Stop& stop) {
+  if (body.size() > kRpcBodyBytesMax)
+    return fail(Code::kInvalid, "a message of {} bytes is over the limit", body.size());
+  return send_frame(stream, FrameClass::kRpc, static_cast<std::uint16_t>(type), as_bytes(body), deadline,
                     stop);
 }
 
-// The answer to request `id`: a value or the other side's error. The outer error: this is no such answer.
 Result<Result<Json>> decode_answer(const Frame& frame, std::uint64_t id) {
-  if (frame.frame_class != FrameClass::kRpc) return fail(Code::kInvalid, "not an answer");
-  const Json body = SEALIFT_TRY(json::parse(as_text(frame.body), kRpcBodyBytesMax));
-  if (SEALIFT_TRY(json::number(body, "id")) != id)
-    return fail(Code::kInvalid, "an answer to another request");
-  if (frame.type == static_cast<std::uint16_t>(RpcType::kResult)) {
-    if (!json::has(body, "result")) return fail(Code::kInvalid, "an answer without a result");
-    return Result<Json>(body.at("result"));
-  }
-  if (frame.type != static_cast<std::uint16_t>(RpcType::kError)) return fail(Code::kInvalid, "not an answer");
-  const Json error = SEALIFT_TRY(json::object(body, "error"));
-  return Result<Json>(std::unexpected(Error{code_from_text(SEALIFT_TRY(json::text(error, "code"))),
-                                            SEALIFT_TRY(json::text(error, "message"))}));
+  if (frame.frame_class == FrameClass::kRpc && frame.type == static_cast<std::uint16_t>(RpcType::kResult))
+    return decode_rpc_result(frame.body, id);
+  if (frame.frame_class == FrameClass::kRpc && frame.type == static_cast<std::uint16_t>(RpcType::kError))
+    return decode_rpc_error(frame.body, id);
+  return fail(Code::kInvalid, "not an answer");
 }
 
 }  // namespace
@@ -115,7 +101,7 @@ Result<Json> RpcClient::call(std::string_view method, const Json& params, Deadli
                              const Stop& stop) {
   Impl::Line line = SEALIFT_TRY(impl_->take(deadline, stop));
   const std::uint64_t id = line.next_id++;
-  const Json body = {{"id", id}, {"method", method}, {"params", params}};
+  const std::string body = encode_rpc_request({id, std::string(method), params});
   Status sent = send_body(line.stream, RpcType::kRequest, body, deadline, stop);
   if (!sent) {
     impl_->drop();
@@ -148,22 +134,19 @@ void RpcService::serve(PeerConnection connection, const Stop& stop, Milliseconds
         frame->type != static_cast<std::uint16_t>(RpcType::kRequest)) {
       return;
     }
-    const auto body = json::parse(as_text(frame->body), kRpcBodyBytesMax);
-    if (!body) return;
-    const auto id = json::number(*body, "id");
-    const auto name = json::text(*body, "method");
-    if (!id || !name) return;
-    const auto found = methods_.find(*name);
-    const Json params = json::has(*body, "params") ? body->at("params") : Json::object();
-    const Result<Json> answer = found == methods_.end()
-                                    ? Result<Json>(fail(Code::kUnsupported, "no method '{}' here", *name))
-                                    : found->second(connection.key, params, stop);
-    const Json reply = answer ? Json{{"id", *id}, {"result", *answer}}
-                              : Json{{"id", *id}, {"error", error_json(answer.error())}};
+    const auto request = decode_rpc_request(frame->body);
+    if (!request) return;
+    const auto found = methods_.find(request->method);
+    const Result<Json> answer =
+        found == methods_.end()
+            ? Result<Json>(fail(Code::kUnsupported, "no method '{}' here", request->method))
+            : found->second(connection.key, request->params, stop);
+    const std::string reply =
+        answer ? encode_rpc_result(request->id, *answer) : encode_rpc_error(request->id, answer.error());
     const RpcType type = answer ? RpcType::kResult : RpcType::kError;
     Status sent = send_body(connection.stream, type, reply, Deadline::in(idle_max), stop);
     if (!sent && sent.error().code == Code::kInvalid) {  // too long: said, not left without an answer
-      const Json refusal{{"id", *id}, {"error", error_json({Code::kExhausted, sent.error().message})}};
+      const std::string refusal = encode_rpc_error(request->id, {Code::kExhausted, sent.error().message});
       sent = send_body(connection.stream, RpcType::kError, refusal, Deadline::in(idle_max), stop);
     }
     if (!sent) return;

@@ -15,12 +15,11 @@
 #include <memory>
 #include <string>
 
-#include "base/json.hpp"
 #include "net/peer.hpp"
+#include "net/rpc_codec.hpp"
 
 namespace sealift::net {
 
-constexpr std::size_t kRpcBodyBytesMax = 4 * 1024 * 1024;
 enum class RpcType : std::uint16_t { kRequest = 1, kResult = 2, kError = 3 };
 
 class RpcClient {

@@ -1,0 +1,1 @@
+sealift_fuzz(rpc_answer base crypto net)

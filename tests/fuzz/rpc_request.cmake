@@ -1,0 +1,1 @@
+sealift_fuzz(rpc_request base crypto net)
