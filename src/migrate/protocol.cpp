@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/text.hpp"
+
 namespace sealift::migrate::protocol {
 
 namespace {
@@ -44,7 +46,7 @@ Result<std::vector<std::string>> read_texts(const Json& object, std::string_view
   std::vector<std::string> texts;
   for (const Json& text : array) {
     if (!text.is_string()) return fail(Code::kInvalid, "field '{}' holds something else than texts", field);
-    texts.push_back(text.get<std::string>().substr(0, kReasonBytesMax));
+    texts.push_back(printable(text.get<std::string>().substr(0, kReasonBytesMax)));
   }
   return texts;
 }
@@ -221,7 +223,7 @@ Result<Message> read_small(const std::string& type, const Json& json) {
   }
   if (type == "cancelled") {
     SEALIFT_TRY_STATUS(only(json, {"type", "reason"}));
-    return Cancelled{SEALIFT_TRY(json::text(json, "reason")).substr(0, kReasonBytesMax)};
+    return Cancelled{printable(SEALIFT_TRY(json::text(json, "reason")).substr(0, kReasonBytesMax))};
   }
   return fail(Code::kInvalid, "unknown type '{}'", type.substr(0, 64));
 }

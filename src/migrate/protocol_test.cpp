@@ -70,4 +70,10 @@ TEST(MoveProtocol, NamesBothVersions) {
   EXPECT_NE(error.find("this one 1"), std::string::npos) << error;
 }
 
+TEST(MoveProtocol, ThePeersWordsCannotSteerATerminal) {
+  const auto message = decode(as_bytes(R"({"type":"cancelled","reason":"\u001b[2Jno"})"));
+  ASSERT_TRUE(message);
+  EXPECT_EQ(std::get<Cancelled>(*message).reason, " [2Jno");
+}
+
 }  // namespace sealift::migrate::protocol
