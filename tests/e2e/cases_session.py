@@ -1,4 +1,4 @@
-"""A user's TCP session over bridge and tap, through a live move between two network namespaces."""
+"""Two network namespaces with bridges and taps: a user's TCP session through a live move, and hosts that speak IPv6."""
 
 import os
 
@@ -6,24 +6,47 @@ from harness import note, wait_until
 from netlab import GUEST_ADDRESS, NetLab
 
 
+def bridged_pair(lab, net, addresses):
+    """zurich and bern in their namespaces, in one domain, listening on these addresses."""
+    for name in net.addresses:
+        lab.host(
+            name,
+            namespace=net.name(name),
+            address=addresses[name],
+            networks='[networks.lan0]\nbridge = "br0"\n',
+        ).start()
+    zurich, bern = lab.hosts
+    lab.join(zurich, bern)
+    return zurich, bern
+
+
+def start_bridged_vm(net, host, settings):
+    host.create_vm("web-01", settings=f"guest.ip={GUEST_ADDRESS}/24 {settings}")
+    host.cli("vm", "start", "web-01")
+    wait_until("the guest to answer", lambda: net.get("counter", 3))
+
+
+def case_ipv6(lab):
+    """Two hosts that know each other by IPv6 addresses alone: invitation, join, a live move, a receipt."""
+    with NetLab(f"s6{os.getpid()}", ["zurich", "bern"]) as net:
+        zurich, bern = bridged_pair(lab, net, {name: f"[{text}]" for name, text in net.addresses6.items()})
+        shown = {member["name"]: member for member in bern.cli("domain", "members")["members"]}
+        for name, address in net.addresses6.items():
+            assert f"[{address}]:7420" in str(shown[name]), shown
+        start_bridged_vm(net, zurich, "guest.mem=24 guest.rate=5 guest.disk=500")
+        before = int(net.get("counter"))
+        move = zurich.wait_ended(zurich.begin_move("web-01", bern, "--live"), "done")
+        assert net.get("verify").startswith("ok ")
+        assert int(net.get("counter")) >= before
+        assert bern.vm_state("web-01") == "running" and not zurich.has_vm("web-01")
+        zurich.text("verify", move["report"]["receipt"], "--genesis", zurich.state / "genesis.json")
+
+
 def case_session_kept(lab):
     """One TCP connection loses no line, new requests are all answered, while the guest moves there and back over bridges."""
     with NetLab(f"sl{os.getpid()}", ["zurich", "bern"]) as net:
-        hosts = []
-        for name, address in net.addresses.items():
-            hosts.append(
-                lab.host(
-                    name,
-                    namespace=net.name(name),
-                    address=address,
-                    networks='[networks.lan0]\nbridge = "br0"\n',
-                ).start()
-            )
-        zurich, bern = hosts
-        lab.join(zurich, bern)
-        zurich.create_vm("web-01", settings=f"guest.ip={GUEST_ADDRESS}/24 guest.mem=48 guest.rate=8")
-        zurich.cli("vm", "start", "web-01")
-        wait_until("the guest to answer", lambda: net.get("counter", 3))
+        zurich, bern = bridged_pair(lab, net, net.addresses)
+        start_bridged_vm(net, zurich, "guest.mem=48 guest.rate=8")
         client = net.spawn("lan", "client.py", GUEST_ADDRESS)
         wait_until("the session", lambda: net.ask(client)["lines"] > 0)
         for source, target in ((zurich, bern), (bern, zurich)):

@@ -1,7 +1,7 @@
 """Two hosts and a user in network namespaces of their own, as root; the machine's own network is left alone.
 
 namespace PREFIX-lan      bridge "lan", the user at 10.77.0.254
-namespace PREFIX-HOST     bridge "br0" (address of the host) with the host's cable to "lan" and its guests' taps
+namespace PREFIX-HOST     bridge "br0" (the host's addresses, IPv4 and IPv6) with the host's cable to "lan" and its guests' taps
 """
 
 import json
@@ -23,6 +23,7 @@ class NetLab:
     def __init__(self, prefix, hosts):
         self.prefix = prefix
         self.addresses = {name: f"10.77.0.{number}" for number, name in enumerate(hosts, 1)}
+        self.addresses6 = {name: f"fd00:77::{number}" for number, name in enumerate(hosts, 1)}
         self.children = []
 
     def name(self, host):
@@ -56,6 +57,7 @@ class NetLab:
             ip("link", "add", "br0", "type", "bridge", namespace=own)
             ip("link", "set", "cable", "master", "br0", "up", namespace=own)
             ip("addr", "add", f"{address}/24", "dev", "br0", namespace=own)
+            ip("addr", "add", f"{self.addresses6[host]}/64", "dev", "br0", "nodad", namespace=own)
             ip("link", "set", "br0", "up", namespace=own)
         return self
 
