@@ -84,8 +84,8 @@ Result<Json> Node::Impl::join_request(const crypto::PublicKey& peer, const Json&
 
   const Deadline end = Deadline::in(kJoinHold);
   for (;;) {
+    const std::uint64_t height = held->chain().final_height();  // before the state: ledger.hpp says why
     const auto state = held->chain().final_state();
-    const std::uint64_t height = held->chain().final_height();
     if (const auto member = state->member(request.host.name); member && member->info.key == peer) {
       JoinAnswer answer;
       answer.member = true;
@@ -183,8 +183,10 @@ Status Node::join(std::string_view line, Deadline deadline, const Stop& stop) {
     log_info("domain.joined", {{"domain", invitation.domain.hex()}, {"invited_by", invitation.inviter.name}});
     core = SEALIFT_TRY(impl_->core());
   }
-  while (!core->chain().final_state()->member(options.self.name)) {
-    const auto beyond = wait_beyond(core->chain().final_height(), deadline, stop);
+  for (;;) {
+    const std::uint64_t height = core->chain().final_height();  // before the state: ledger.hpp says why
+    if (core->chain().final_state()->member(options.self.name)) break;
+    const auto beyond = wait_beyond(height, deadline, stop);
     if (!beyond) return because(beyond.error(), "a member now; catching up with the domain's ledger");
   }
   if (options.on_joined) options.on_joined();

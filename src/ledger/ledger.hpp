@@ -53,8 +53,11 @@ class Ledger {
   // Until it is final or refused; kTimeout at the deadline (unknown then).
   virtual Result<RecordStatus> wait(const RecordId& id, Deadline deadline, const Stop& stop) = 0;
 
+  // Who waits for something to appear takes the height first, then the state, then wait_beyond(height): the
+  // state is never older than a height that was taken before it. In the other order a block that becomes final
+  // between the two is neither seen nor waited for.
+  virtual std::uint64_t final_height() = 0;
   virtual std::shared_ptr<const State> final_state() = 0;  // shared: snapshots outlive later blocks
-  virtual std::uint64_t final_height() = 0;                // of final_state()
   // Until final_height() > height; returns it.
   virtual Result<std::uint64_t> wait_beyond(std::uint64_t height, Deadline deadline, const Stop& stop) = 0;
   virtual Result<QuorumAnswer> ask_quorum(ByteView nonce, Deadline deadline, const Stop& stop) = 0;

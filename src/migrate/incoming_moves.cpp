@@ -76,13 +76,14 @@ Verdict MoveManager::Impl::check_incoming(const protocol::Request& request,
 Result<Agreed> MoveManager::Impl::agree(const protocol::Begin& begin, const ledger::HostName& peer,
                                         const Stop& stop) {
   const Deadline deadline = Deadline::in(kOfferPatience);
+  std::uint64_t height = options.ledger->final_height();  // before the state: ledger.hpp says why
   auto state = options.ledger->final_state();
   while (!state->move(begin.move)) {
-    const auto beyond =
-        options.ledger->wait_beyond(options.ledger->final_height(), Deadline::in(500ms), stop);
+    const auto beyond = options.ledger->wait_beyond(height, Deadline::in(500ms), stop);
     if (!beyond && beyond.error().code == Code::kCancelled) return std::unexpected(beyond.error());
     if (deadline.passed())
       return fail(Code::kTimeout, "the offer of move {} is not final here", begin.move.hex());
+    height = options.ledger->final_height();
     state = options.ledger->final_state();
   }
   const auto offered = state->move(begin.move);
