@@ -61,10 +61,18 @@ std::string metrics(const StatusServices& services) {
   return out + "# EOF\n";
 }
 
+// Always answered with 200: the daemon lives, its guests run, and starting it again would mend nothing.
+std::string health(const domain::NodeStatus& node) {
+  if (node.role == domain::Role::kExpelled) return "degraded: this host was expelled from its domain\n";
+  if (node.waiting_for.empty()) return "ok\n";
+  return fmt::format("degraded: the ledger waits: {}\n", node.waiting_for);
+}
+
 }  // namespace
 
 void add_health_routes(HttpServer& server, const StatusServices& services) {
-  server.get_text("/healthz", "text/plain; charset=utf-8", []() -> Result<std::string> { return "ok\n"; });
+  server.get_text("/healthz", "text/plain; charset=utf-8",
+                  [services]() -> Result<std::string> { return health(services.vms.node.status()); });
   server.get_text("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8",
                   [services]() -> Result<std::string> { return metrics(services); });
 }

@@ -67,4 +67,16 @@ std::vector<Answer> verified_answers(std::span<const Bytes> answers, const ledge
   return verified;
 }
 
+Status check_quorum(std::span<const Answer> answers, const ledger::MemberSet& set) {
+  if (answers.size() >= set.quorum()) return {};
+  std::string silent;
+  for (const crypto::NamedKey& member : set.members) {
+    const bool heard =
+        std::ranges::any_of(answers, [&](const Answer& a) { return a.member.text() == member.name; });
+    if (!heard) silent += (silent.empty() ? "" : ", ") + member.name;
+  }
+  return fail(Code::kUnavailable, "{} of {} members answered, {} are needed; silent: {}", answers.size(),
+              set.members.size(), set.quorum(), silent);
+}
+
 }  // namespace sealift::domain

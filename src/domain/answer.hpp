@@ -46,4 +46,7 @@ Result<UnverifiedAnswer> parse_answer(ByteView bytes);  // kInvalid, kUnsupporte
 std::vector<Answer> verified_answers(std::span<const Bytes> answers, const ledger::MemberSet& set,
                                      const ledger::DomainId& domain, ByteView nonce);
 
+// kUnavailable, naming who is silent, unless a majority of the set has answered.
+Status check_quorum(std::span<const Answer> answers, const ledger::MemberSet& set);
+
 }  // namespace sealift::domain

@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kHintFact = "server";
 constexpr Milliseconds kAnswerMargin{5'000};  // beyond what the server may hold a request
 constexpr Milliseconds kRedialFirst{20};
+constexpr Milliseconds kMemberWait{2'000};
 
 bool same_place(const net::DialOptions& a, const net::DialOptions& b) {
   return a.endpoints == b.endpoints && a.expected == b.expected;
@@ -177,6 +178,24 @@ Status FollowLoop::follow_once(net::RpcClient& client, Follower& follower, const
   return {};
 }
 
+void FollowLoop::look_for_removal(Follower& follower, const Stop& stop) {
+  const auto state = replica_.chain().final_state();
+  for (const ledger::Member& member : state->members()) {
+    const bool other = member.info.name != replica_.self() && member.info.name != state->serving().server;
+    if (!other || stop.stopped() || follower.removal()) continue;
+    follower.begin_session();
+    const auto answer = call_member(member.info.name, "ledger.follow", to_json(follower.request()),
+                                    Deadline::in(kMemberWait), stop);
+    const auto news = answer ? parse_follow_news(*answer) : std::unexpected(answer.error());
+    if (!news || news->removed_height == 0) continue;  // a member refuses: it does not serve
+    const Status taken = follower.take_from_member(*news);
+    if (!taken) log_debug("ledger.removal_not_taken", {{"reason", taken.error().message}});
+  }
+  if (!follower.removal()) return;
+  shared_.lock()->removal = follower.removal();
+  if (options_.on_news) options_.on_news();
+}
+
 void FollowLoop::run(const Stop& stop) {
   Follower follower(replica_);
   if (follower.see_removal()) shared_.lock()->removal = follower.removal();
@@ -203,6 +222,8 @@ void FollowLoop::run(const Stop& stop) {
       if (options_.on_alarm) options_.on_alarm(halted->text);
       return;
     }
+    // At the longest pause only: a server that is being restarted is back before that.
+    if (pause >= options_.redial_max && !replica_.removed()) look_for_removal(follower, stop);
     stop.sleep(pause);
     pause = std::min(pause * 2, options_.redial_max);
   }

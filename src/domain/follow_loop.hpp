@@ -50,6 +50,8 @@ class FollowLoop {
   Result<net::DialOptions> server_address() const;
   net::DialOptions address_of(const ledger::Member& member) const;
   Status follow_once(net::RpcClient& client, Follower& follower, const Stop& stop);
+  // Nobody serves us: one of the other members may know that we are out.
+  void look_for_removal(Follower& follower, const Stop& stop);
   void failed(const Error& error);
   void get_evidence(const Stop& stop);
 

@@ -5,6 +5,17 @@
 #include "base/log.hpp"
 
 namespace sealift::domain {
+namespace {
+
+// The last step but one is a block, and the last one the checkpoint of exactly that: both in one transaction.
+// (The server may have gone on between the two; the next news has the blocks then.)
+bool closes_with(const FollowNews& news, std::size_t i) {
+  if (i + 2 != news.steps.size() || news.steps[i + 1].block) return false;
+  const auto head = ledger::parse_signed_head(as_bytes(news.steps[i + 1].note));
+  return head && head->head.size == news.steps[i].block->header.height;
+}
+
+}  // namespace
 
 void Follower::begin_session() {
   announced_.reset();
@@ -58,16 +69,18 @@ Status Follower::take(const FollowNews& news) {
   SEALIFT_TRY_STATUS(replica_.check_halted());
   SEALIFT_TRY_STATUS(check_clock(news));
   ledger::Chain& chain = replica_.chain();
-  for (const Step& step : news.steps) {
-    if (step.block) {
-      const bool live = announced_ && step.block->header.height > *announced_;
-      const auto arrival = live ? ledger::Chain::Arrival::kLive : ledger::Chain::Arrival::kCatchUp;
-      if (auto accepted = chain.accept_block(*step.block, arrival); !accepted) {
-        return std::unexpected(replica_.halt_on_fork(accepted.error()));
-      }
-    } else {
-      SEALIFT_TRY_STATUS(take_note(step.note, &step == &news.steps.back()));
+  for (std::size_t i = 0; i < news.steps.size(); ++i) {
+    const Step& step = news.steps[i];
+    if (!step.block) {
+      SEALIFT_TRY_STATUS(take_note(step.note, i + 1 == news.steps.size()));
+      continue;
     }
+    const bool live = announced_ && step.block->header.height > *announced_;
+    const auto arrival = live ? ledger::Chain::Arrival::kLive : ledger::Chain::Arrival::kCatchUp;
+    const bool cosigned = closes_with(news, i) && !replica_.removed();
+    const Status accepted = cosigned ? chain.accept_and_cosign(*step.block, arrival, news.steps[++i].note)
+                                     : chain.accept_block(*step.block, arrival);
+    if (!accepted) return std::unexpected(replica_.halt_on_fork(accepted.error()));
   }
   announced_ = std::max(news.tip, announced_.value_or(0));
   for (const Ask& ask : news.asks) {
@@ -80,6 +93,35 @@ Status Follower::take(const FollowNews& news) {
     owners_seen_ = news.recoveries.size();
   }
   return {};
+}
+
+Status Follower::check_vouched(const FollowNews& news) const {
+  if (news.steps.empty()) return {};
+  ledger::Chain& chain = replica_.chain();
+  std::vector<crypto::Digest> leaves;
+  const auto add = [&](const ledger::BlockHeader& header) {
+    leaves.push_back(header.leaf_hash());
+    return header.height == leaves.size();
+  };
+  for (std::uint64_t height = 1; height <= chain.height(); ++height)
+    add(SEALIFT_TRY(chain.block(height)).header);
+  for (const Step& step : news.steps) {
+    if (step.block && !add(step.block->header)) return fail(Code::kRefused, "blocks that do not follow ours");
+  }
+  if (news.steps.back().block) return fail(Code::kRefused, "blocks without a checkpoint");
+  const auto head = SEALIFT_TRY(ledger::parse_signed_head(as_bytes(news.steps.back().note)));
+  const auto state = chain.state();
+  const ledger::Serving serving = state->serving();
+  const bool covers = head.head.domain == replica_.domain() && head.head.size == leaves.size() &&
+                      head.head.root == crypto::merkle_root(leaves) && head.head.term == serving.term &&
+                      head.head.server == serving.server;
+  if (!covers) return fail(Code::kRefused, "a checkpoint that is not the server's of these blocks");
+  return ledger::verify_server(head, state->member_set());
+}
+
+Status Follower::take_from_member(const FollowNews& news) {
+  SEALIFT_TRY_STATUS(check_vouched(news));
+  return take(news);
 }
 
 Status Follower::see_removal() {

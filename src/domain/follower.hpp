@@ -20,6 +20,10 @@ class Follower {
   // Everything that it returns is durable. kCorrupt: the server contradicts itself or us, the replica has
   // halted if there is proof. kRefused: clocks apart, or a time out of skew. kUnsupported: newer rules.
   Status take(const FollowNews& news);
+  // News of a member that does not serve: taken only if the server's own checkpoint covers every block of it,
+  // so that nobody but the server can make us believe, or seem to have heard, another story. kRefused
+  // otherwise.
+  Status take_from_member(const FollowNews& news);
   // Once this host is a member no longer, by its own final state: take() looks, and so does see_removal().
   Status see_removal();
   const std::optional<ExpulsionProof>& removal() const { return removal_; }
@@ -27,6 +31,7 @@ class Follower {
 
  private:
   Status check_clock(const FollowNews& news);
+  Status check_vouched(const FollowNews& news) const;
   Status take_note(const std::string& note, bool newest);
 
   Replica& replica_;

@@ -180,6 +180,19 @@ TEST(Membership, AnExpelledHostGetsTheProofAndNothingElse) {
   EXPECT_EQ(hosts.wien.node().status().role, Role::kExpelled);
 }
 
+TEST(Membership, AnyMemberGivesTheProofOfAnExpulsion) {
+  Three hosts;
+  hosts.wien.down();
+  ASSERT_TRUE(hosts.zurich.node().propose(ledger::HostExpel{0, host_name("wien"), "test"}, soon(), {}));
+  ASSERT_TRUE(hosts.bern.node().approve("wien", soon(), {}));
+  const std::uint64_t removed_at = hosts.bern.node().final_height();
+  hosts.zurich.down();  // the server
+  hosts.wien.up();
+  ASSERT_TRUE(eventually([&] { return hosts.wien.node().expelled().has_value(); }));
+  EXPECT_EQ(hosts.wien.node().expelled()->height, removed_at);
+  EXPECT_FALSE(hosts.wien.node().evidence());
+}
+
 TEST(Membership, AHostThatIsThereLearnsOfItsExpulsionAtOnce) {
   Three hosts;
   ASSERT_TRUE(hosts.zurich.node().propose(ledger::HostExpel{0, host_name("bern"), "test"}, soon(), {}));

@@ -3,10 +3,12 @@
 // The parameters and results of the ledger's RPC methods, JSON objects (net/rpc.hpp). Digests and ids are
 // hex, bytes base64, unknown fields ignored; every list is bounded by the body's 4 MiB and the limits below.
 //
-//   purpose "ledger", members only (a former member: ledger.follow, up to the block that removed it)
+//   purpose "ledger", members only (a former member: ledger.follow, up to the block that removed it, at any
+//   member)
 //     ledger.follow     FollowRequest -> FollowNews     held until there is news; the push
 //     ledger.submit     SubmitRequest -> {"height"}     once it is in a durable block
 //     ledger.ask        AskRequest -> AskResult         once a quorum has answered
+//     ledger.answer     AskRequest -> AskResult         any member: its own answer, at once
 //     ledger.head       HeadExchange -> HeadExchange    two followers compare what the server told them
 //     ledger.propose    ProposeRequest -> Proposals     one; merges signatures, submits when they are enough
 //     ledger.proposals  {} -> Proposals

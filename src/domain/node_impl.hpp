@@ -28,11 +28,15 @@ struct Node::Impl {
   Result<Json> follow(const crypto::PublicKey& peer, const Json& params, const Stop& stop);
   Result<Json> submit(const Json& params, const Stop& stop);
   Result<Json> ask(const Json& params, const Stop& stop);
+  Result<Json> answer(const Json& params);
   Result<Json> propose(const Json& params, const Stop& stop);
   Result<Json> join_genesis(const Json& params);
   Result<Json> join_request(const crypto::PublicKey& peer, const Json& params, const Stop& stop);
   void serve_join(net::PeerConnection connection, const Stop& stop);
 
+  // Of a majority of the set; its final height may have to be waited for.
+  Result<std::vector<Bytes>> quorum_answers(Core& core, const ledger::MemberSet& set, ByteView nonce,
+                                            Deadline deadline, const Stop& stop);
   // To whoever serves: here, or over there.
   Result<ProposalEntry> propose_envelope(Core& core, ByteView envelope, Deadline deadline, const Stop& stop);
   Result<std::vector<ProposalEntry>> open_proposals(Core& core, Deadline deadline, const Stop& stop);

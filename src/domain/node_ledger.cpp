@@ -1,7 +1,6 @@
 // Node as a ledger::Ledger.
 #include <algorithm>
 
-#include "domain/answer.hpp"
 #include "domain/node_impl.hpp"
 
 namespace sealift::domain {
@@ -101,45 +100,6 @@ Result<std::uint64_t> Node::wait_beyond(std::uint64_t height, Deadline deadline,
   const auto core = SEALIFT_TRY(impl_->core());
   return wait_in_slices<std::uint64_t>(
       *core, deadline, [&](Deadline end) { return core->chain().wait_beyond(height, end, stop); });
-}
-
-Result<ledger::QuorumAnswer> Node::ask_quorum(ByteView nonce, Deadline deadline, const Stop& stop) {
-  const auto core = SEALIFT_TRY(impl_->core());
-  SEALIFT_TRY_STATUS(core->check_active());
-  const Replica& replica = core->replica();
-  ledger::Chain& chain = core->chain();
-  std::vector<Bytes> answers;
-  const Bytes own = replica.answer(nonce);
-  if (core->serving()) {
-    answers = SEALIFT_TRY(core->server().ask(nonce, own, deadline, stop));
-  } else {
-    const Milliseconds wait = left(deadline);
-    const AskRequest request{{nonce.begin(), nonce.end()}, own, static_cast<std::uint64_t>(wait.count())};
-    const Json result = SEALIFT_TRY(core->follow().call("ledger.ask", to_json(request), deadline, stop));
-    answers = SEALIFT_TRY(parse_ask_result(result)).answers;
-    answers.push_back(own);
-  }
-  // Counted by the set that counts once everything they have cosigned is final here.
-  ledger::MemberSet set = chain.final_state()->member_set();
-  for (;;) {
-    const std::vector<Answer> good = verified_answers(answers, set, replica.domain(), nonce);
-    if (good.size() < set.quorum()) {
-      return fail(Code::kUnavailable, "{} of {} members answered, {} are needed", good.size(),
-                  set.members.size(), set.quorum());
-    }
-    ledger::QuorumAnswer answer;
-    for (const Answer& one : good) {
-      answer.height = std::max(answer.height, one.height);
-      answer.term = std::max(answer.term, one.term);
-      answer.answered.push_back(one.member);
-    }
-    if (answer.height > chain.final_height()) {
-      SEALIFT_TRY(wait_beyond(answer.height - 1, deadline, stop));
-    }
-    const ledger::MemberSet now = chain.final_state()->member_set();
-    if (now == set) return answer;
-    set = now;
-  }
 }
 
 Result<Bytes> Node::receipt(const ledger::MoveId& move) {

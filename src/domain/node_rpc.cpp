@@ -71,6 +71,8 @@ void Node::Impl::make_services() {
                         }));
   ledger_service.method(
       "ledger.ask", as_member([this](const Json& params, const Stop& stop) { return ask(params, stop); }));
+  ledger_service.method("ledger.answer",
+                        as_member([this](const Json& params, const Stop&) { return answer(params); }));
   ledger_service.method("ledger.propose", as_member([this](const Json& params, const Stop& stop) {
                           return propose(params, stop);
                         }));

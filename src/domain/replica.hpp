@@ -37,8 +37,7 @@ class Replica {
   // The block that took that host out last; kNotFound.
   Result<std::uint64_t> removed_height(const ledger::HostName& host) const;
 
-  // Chain::add_signatures for a checkpoint that another host brings. kRefused: signed by who does not serve
-  // its term (any member could sign such a one, so it is never evidence). Halts on a fork.
+  // Chain::add_signatures for a checkpoint that another host brings. Halts on a fork.
   Result<std::uint64_t> take_signatures(const std::string& note);
   // Chain::cosign, likewise.
   Status cosign(const std::string& note);
@@ -57,7 +56,6 @@ class Replica {
   Replica(std::unique_ptr<ledger::Chain> chain, std::unique_ptr<Desk> desk, const crypto::Identity& identity,
           const Clock& clock);
   Status load_evidence();
-  Status check_served(const std::string& note) const;
 
   std::unique_ptr<ledger::Chain> chain_;
   std::unique_ptr<Desk> desk_;

@@ -51,15 +51,8 @@ Result<std::vector<Bytes>> Server::ask(ByteView nonce, ByteView askers, Deadline
     if (good.size() >= set.quorum() || closed || stop.stopped() || deadline.passed()) break;
   }
   hub_.lock()->asks.erase(id);
-  if (good.size() >= set.quorum()) return answers;
-  std::string silent;
-  for (const crypto::NamedKey& member : set.members) {
-    const bool heard =
-        std::ranges::any_of(good, [&](const Answer& a) { return a.member.text() == member.name; });
-    if (!heard) silent += (silent.empty() ? "" : ", ") + member.name;
-  }
-  return fail(Code::kUnavailable, "{} of {} members answered, {} are needed; silent: {}", good.size(),
-              set.members.size(), set.quorum(), silent);
+  SEALIFT_TRY_STATUS(check_quorum(good, set));
+  return answers;
 }
 
 }  // namespace sealift::domain

@@ -85,7 +85,8 @@ Status Server::hear(const Asker& asker, const FollowRequest& request) {
     return fail(Code::kRefused, "{} follows domain {}, this is {}", asker.name.text(), request.domain.hex(),
                 replica_.domain().hex());
   }
-  if (!chain.serving()) {
+  // What took a former member out is final everywhere: any member may tell it.
+  if (!chain.serving() && asker.removed_height == 0) {
     return fail(Code::kRefused, "{} does not serve the ledger, {} does", replica_.self().text(),
                 chain.state()->serving().server.text());
   }

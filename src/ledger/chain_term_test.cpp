@@ -37,6 +37,35 @@ TEST(Chain, AForkIsNamedByHeightAndBothVersionsAndKept) {
   EXPECT_EQ(net.at("bern").forks()->front().height, height);
 }
 
+// Any member can sign a checkpoint in its own name: of another past it is no fork, of ours it makes nothing
+// final.
+TEST(Chain, ACheckpointOfAMemberThatDoesNotServeIsRefusedAndNoEvidence) {
+  Net net;
+  net.three();
+  net.register_vm();
+  ASSERT_TRUE(net.follow("genf"));
+  LogHead head = parse_signed_head(as_bytes(*net.server().checkpoint()))->head;
+  head.server = host("bern");
+  const auto note_of = [&] {
+    const std::vector<crypto::NoteSignature> signatures = {
+        sign_head(head, identity_of("bern")), cosign_head(head, host("bern"), identity_of("bern"), 1)};
+    return *encode_signed_head(head, signatures);
+  };
+  const std::uint64_t final_height = net.at("genf").final_height();
+  for (const crypto::Digest& root : {head.root, digest_of("another past")}) {
+    for (const std::uint64_t term : {1U, 2U}) {
+      head.root = root;
+      head.term = term;
+      const auto added = net.at("genf").add_signatures(note_of());
+      ASSERT_FALSE(added);
+      EXPECT_EQ(added.error().code, Code::kRefused) << added.error().message;
+      EXPECT_EQ(net.at("genf").cosign(note_of()).error().code, Code::kRefused);
+    }
+  }
+  EXPECT_EQ(net.at("genf").final_height(), final_height);
+  EXPECT_TRUE(net.at("genf").forks()->empty());
+}
+
 TEST(Chain, CosignsNothingOlderAndNothingBelowAPromise) {
   Net net;
   net.three();

@@ -175,5 +175,36 @@ TEST(Solo, IsALedgerOfOne) {
   EXPECT_FALSE(ledger.submit(twice, Deadline::never(), Stop()));
 }
 
+TEST(Chain, ABlockAndItsCosignatureAreOneStep) {
+  Net net;
+  net.three();
+  net.register_vm();
+  const std::uint64_t height = net.server().height();
+  const std::string note = *net.server().checkpoint();
+  const Block block = *net.server().block(height);
+  ASSERT_TRUE(net.at("bern").accept_and_cosign(block, Chain::Arrival::kLive, note));
+  EXPECT_EQ(net.at("bern").final_height(), height);  // the server's and its own are two of three
+  EXPECT_TRUE(net.at("bern").accept_and_cosign(block, Chain::Arrival::kLive, note));
+  const std::string with_ours = *net.at("bern").checkpoint();
+  EXPECT_EQ(*net.server().add_signatures(with_ours), height);
+  net.open("bern");
+  EXPECT_EQ(net.at("bern").final_height(), height);
+  EXPECT_EQ(*net.at("bern").checkpoint(), with_ours);
+}
+
+TEST(Chain, ABlockWhoseCheckpointMayNotBeCosignedIsStoredAllTheSame) {
+  Net net;
+  net.three();
+  net.register_vm();
+  const std::uint64_t height = net.server().height();
+  ASSERT_TRUE(net.at("bern").promise(2, host("genf")));
+  const Status refused = net.at("bern").accept_and_cosign(*net.server().block(height), Chain::Arrival::kLive,
+                                                          *net.server().checkpoint());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kRefused);
+  EXPECT_EQ(net.at("bern").height(), height);
+  EXPECT_EQ(net.at("bern").final_height(), height - 1);
+}
+
 }  // namespace
 }  // namespace sealift::ledger

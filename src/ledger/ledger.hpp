@@ -52,12 +52,9 @@ class Ledger {
   virtual Result<RecordStatus> status(const RecordId& id) = 0;
   // Until it is final or refused; kTimeout at the deadline (unknown then).
   virtual Result<RecordStatus> wait(const RecordId& id, Deadline deadline, const Stop& stop) = 0;
-
-  // Who waits for something to appear takes the height first, then the state, then wait_beyond(height): the
-  // state is never older than a height that was taken before it. In the other order a block that becomes final
-  // between the two is neither seen nor waited for.
-  virtual std::uint64_t final_height() = 0;
+  // Who waits for something takes the height first, then the state: a block may become final between the two.
   virtual std::shared_ptr<const State> final_state() = 0;  // shared: snapshots outlive later blocks
+  virtual std::uint64_t final_height() = 0;                // final_state() is this one's or newer
   // Until final_height() > height; returns it.
   virtual Result<std::uint64_t> wait_beyond(std::uint64_t height, Deadline deadline, const Stop& stop) = 0;
   virtual Result<QuorumAnswer> ask_quorum(ByteView nonce, Deadline deadline, const Stop& stop) = 0;

@@ -28,7 +28,11 @@ Status check_name_free(const State& state, const HostName& name) {
 
 Status check_new_key(const State& state, const crypto::PublicKey& key) {
   if (state.key_known(key))
-    return fail(Code::kRefused, "the key {} was a member's before: keys are never used again", key.hex());
+    return fail(
+        Code::kRefused,
+        "the key {} was a member's before: keys are never used again. A host that left or was expelled comes "
+        "back with a new one: sealift --state NEW-DIRECTORY host init, then domain join with that",
+        key.hex());
   return {};
 }
 

@@ -1,19 +1,21 @@
 #pragma once
 
 // Chain: the embedded engine's core, used by the server and by every follower; no sockets, no threads of its
-// own. All calls may come from several threads. What it has returned is durable.
+// own. All calls may come from several threads. Blocks, our own cosignatures and promises are durable when a
+// call has returned: one sync per host and block. Signatures of others are durable with the next of these;
+// who signed them still has them, so that a power failure costs no more than hearing them again.
 //
 //   server    append() makes a block, its checkpoint and its own cosignature in one transaction;
-//   add_signatures()
-//             takes the followers' cosignatures, final_height() grows.
+//             add_signatures() takes the followers' cosignatures, final_height() grows.
 //   follower  accept_block() verifies everything; cosign() answers a checkpoint of the server;
-//   add_signatures()
-//             takes the others' cosignatures.
-// A block is final when a majority of the members who count for it have cosigned checkpoints of one term that
-// cover it, and every block before it is final. No block follows a membership change before that is final.
-// A block or checkpoint that contradicts ours in the same term is a fork: kCorrupt, the message names the
-// height and both versions, the evidence is kept (forks()). A rewritten file is found by open(), which names
-// the height.
+//             accept_and_cosign() does both in one transaction; add_signatures() takes the others'
+//             cosignatures.
+// A checkpoint counts only from who serves its term, by the state or by this host's promise: any member could
+// sign another one, so that is refused before it is compared with anything, and is never evidence. A block is
+// final when a majority of the members who count for it have cosigned checkpoints of one term that cover it,
+// and every block before it is final. No block follows a membership change before that is final. A block or
+// checkpoint that contradicts ours in the same term is a fork: kCorrupt, the message names the height and
+// both versions, the evidence is kept (forks()). A rewritten file is found by open(), which names the height.
 
 #include "base/clock.hpp"
 #include "ledger/embedded/store.hpp"
@@ -65,6 +67,9 @@ class Chain final : public ReceiptSource {
   // message says which version to install, the block is not called invalid.
   enum class Arrival { kLive, kCatchUp };
   Status accept_block(const Block& block, Arrival arrival);
+  // The same, and cosign() for the server's checkpoint of exactly that block. One transaction, unless the
+  // block changes the members.
+  Status accept_and_cosign(const Block& block, Arrival arrival, std::string_view checkpoint);
 
   // The newest checkpoint with every signature known here; the form in which it travels. kNotFound: no block
   // yet.
@@ -74,7 +79,8 @@ class Chain final : public ReceiptSource {
   // ours.
   Result<crypto::NoteSignature> cosign(std::string_view checkpoint);
   // Signatures of members on a checkpoint of our own chain, from any source. Returns final_height()
-  // afterwards. kUnavailable: it covers blocks that are not here yet.
+  // afterwards. kUnavailable: it covers blocks that are not here yet. kRefused: of who does not serve its
+  // term.
   Result<std::uint64_t> add_signatures(std::string_view checkpoint);
 
   // Terms. A promise is for a higher term than any before, to one server; the same one again is fine.

@@ -55,6 +55,13 @@ struct Chain::Inner {
   const MemberSet& set_for(std::uint64_t height) const;                       // who count for that block
   std::vector<crypto::NamedKey> known_keys(std::uint64_t from_height) const;  // of all sets from there on
 
+  // chain_accept.cpp
+  Result<std::optional<Executed>> check_next(const Block& block,
+                                             Arrival arrival);  // nothing: it is here already
+  Status accept(const Block& block, Executed executed, Store::Write write);
+  Result<std::optional<Store::Write>> vote_with(const BlockHeader& header, const Executed& executed,
+                                                const SignedHead& signed_head);
+
   // chain_write.cpp
   Status check_may_follow() const;  // kUnavailable while a membership change waits for its quorum
   void push(const Block& block, Executed executed);
@@ -64,8 +71,17 @@ struct Chain::Inner {
 
   // chain_sign.cpp
   void advance();  // final grows as far as the votes reach
+  Result<crypto::NoteSignature> cosign(std::string_view checkpoint);
+  // What cosigning it will store; everything about it has been checked.
+  Result<Store::Write> make_vote(const SignedHead& signed_head,
+                                 std::span<const crypto::NamedKey> known) const;
+  void count_vote(const Voted& vote);
+  Status take_signatures(const SignedHead& signed_head, std::span<const crypto::NamedKey> known);
+  Result<std::optional<StoredHead>> news_in(const SignedHead& signed_head,
+                                            std::span<const crypto::NamedKey> known);
   Status take_votes(const SignedHead& signed_head, std::span<const crypto::NamedKey> keys);
-  Status check_vote(const LogHead& head) const;
+  Status check_served(const LogHead& head, const Serving& serving) const;
+  Status check_vote(const LogHead& head, const Serving& serving) const;
   std::unexpected<Error> report_fork(std::uint64_t height, std::string text, Bytes ours, Bytes theirs);
   Status check_same_history(const SignedHead& signed_head);
   void keep_state();

@@ -86,26 +86,63 @@ Status Chain::Inner::check_same_history(const SignedHead& signed_head) {
                      theirs ? to_bytes(*theirs) : Bytes());
 }
 
+// Only the server of a term tells its story. A term that the state doesn't know yet has the server that this
+// host has promised it to.
+Status Chain::Inner::check_served(const LogHead& head, const Serving& serving) const {
+  const bool serves = head.term == serving.term && head.server == serving.server;
+  const bool promised =
+      head.term > serving.term && head.term == promise.term && head.server == promise.server;
+  if (serves || promised) return {};
+  return fail(Code::kRefused, "{} does not serve term {}: {} serves term {}", head.server.text(), head.term,
+              serving.server.text(), serving.term);
+}
+
 // May this host cosign such a head, by its promises and its earlier cosignatures?
-Status Chain::Inner::check_vote(const LogHead& head) const {
+Status Chain::Inner::check_vote(const LogHead& head, const Serving& serving) const {
   if (head.term < promise.term || (head.term == promise.term && head.server != promise.server)) {
     return fail(Code::kRefused, "this host has promised term {} to {}: it cosigns nothing of {} in term {}",
                 promise.term, promise.server.text(), head.server.text(), head.term);
   }
-  const Serving serving = tip()->serving();
-  const bool serves = head.term == serving.term && head.server == serving.server;
-  const bool promised =
-      head.term > serving.term && head.term == promise.term && head.server == promise.server;
-  if (!serves && !promised) {
-    return fail(Code::kRefused, "{} does not serve term {}: {} serves term {}", head.server.text(), head.term,
-                serving.server.text(), serving.term);
-  }
+  SEALIFT_TRY_STATUS(check_served(head, serving));
   if (voted && (head.term < voted->term || (head.term == voted->term && head.size < voted->size))) {
     return fail(Code::kRefused,
                 "this host has cosigned (term {}, block {}) already; (term {}, block {}) is older",
                 voted->term, voted->size, head.term, head.size);
   }
   return {};
+}
+
+Result<Store::Write> Chain::Inner::make_vote(const SignedHead& signed_head,
+                                             std::span<const crypto::NamedKey> known) const {
+  const LogHead& head = signed_head.head;
+  if (std::ranges::find(known, self.identity.public_key(), &crypto::NamedKey::key) == known.end())
+    return fail(Code::kRefused, "{} is not a member and cosigns nothing", self.name.text());
+  Store::Write write;
+  write.heads = {only_known(signed_head, known)};
+  write.heads.front().signatures.push_back(cosign_head(head, self.name, self.identity, now_seconds()));
+  write.voted = Voted{head.term, head.size, head.root};
+  return write;
+}
+
+void Chain::Inner::count_vote(const Voted& vote) {
+  voted = vote;
+  votes.add(vote.term, self.identity.public_key(), vote.size);
+}
+
+// The verified signatures that the store does not have yet; nothing when it has all.
+Result<std::optional<StoredHead>> Chain::Inner::news_in(const SignedHead& signed_head,
+                                                        std::span<const crypto::NamedKey> known) {
+  StoredHead fresh = only_known(signed_head, known);
+  const auto stored = SEALIFT_TRY(store.head(fresh.head.term, fresh.head.size));
+  if (stored) {
+    std::erase_if(fresh.signatures, [&](const crypto::NoteSignature& one) {
+      return std::ranges::any_of(stored->signatures, [&](const crypto::NoteSignature& other) {
+        return one.name == other.name && one.key_id == other.key_id;
+      });
+    });
+  }
+  if (stored && fresh.signatures.empty()) return std::optional<StoredHead>();
+  return std::optional(std::move(fresh));
 }
 
 Result<std::string> Chain::checkpoint() const {
@@ -115,31 +152,50 @@ Result<std::string> Chain::checkpoint() const {
   return fail(Code::kNotFound, "there is no checkpoint yet: the ledger has no block");
 }
 
+Result<crypto::NoteSignature> Chain::Inner::cosign(std::string_view checkpoint) {
+  const SignedHead signed_head = SEALIFT_TRY(parse_signed_head(as_bytes(checkpoint)));
+  const LogHead& head = signed_head.head;
+  // Before the history: only a checkpoint signed by its term's server can be evidence of a fork.
+  SEALIFT_TRY_STATUS(verify_server(signed_head, tip()->member_set()));
+  SEALIFT_TRY_STATUS(check_served(head, tip()->serving()));
+  SEALIFT_TRY_STATUS(check_same_history(signed_head));
+  SEALIFT_TRY_STATUS(check_vote(head, tip()->serving()));
+  const auto known = known_keys(final + 1);
+  if (voted && voted->term == head.term && voted->size == head.size) {  // it has been signed: the same again
+    const crypto::NamedKey own{self.name.text(), self.identity.public_key()};
+    const auto key_id = crypto::note_key_id(own, crypto::NoteKeyType::kCosignature);
+    const auto stored = SEALIFT_TRY(store.head(head.term, head.size));
+    for (const crypto::NoteSignature& one :
+         stored ? stored->signatures : std::vector<crypto::NoteSignature>())
+      if (one.name == own.name && one.key_id == key_id) {
+        SEALIFT_TRY_STATUS(take_signatures(signed_head, known));
+        return one;
+      }
+  }
+  const Store::Write write = SEALIFT_TRY(make_vote(signed_head, known));
+  SEALIFT_TRY_STATUS(take_votes(signed_head, known));
+  SEALIFT_TRY_STATUS(store.write(write));
+  count_vote(*write.voted);
+  advance();
+  bell.ring();
+  return write.heads.front().signatures.back();
+}
+
+Status Chain::Inner::take_signatures(const SignedHead& signed_head, std::span<const crypto::NamedKey> known) {
+  const auto fresh = SEALIFT_TRY(news_in(signed_head, known));
+  if (!fresh) return {};
+  SEALIFT_TRY_STATUS(take_votes(signed_head, known));
+  Store::Write write;
+  write.heads = {*fresh};
+  SEALIFT_TRY_STATUS(store.write(write, Durable::kWithNext));
+  advance();
+  bell.ring();
+  return {};
+}
+
 Result<crypto::NoteSignature> Chain::cosign(std::string_view checkpoint) {
   Guard guard(inner_->mutex);
-  Inner& in = *inner_;
-  const SignedHead signed_head = SEALIFT_TRY(parse_signed_head(as_bytes(checkpoint)));
-  // Before the history: only a signed checkpoint can be evidence of a fork.
-  SEALIFT_TRY_STATUS(verify_server(signed_head, in.tip()->member_set()));
-  SEALIFT_TRY_STATUS(in.check_same_history(signed_head));
-  SEALIFT_TRY_STATUS(in.check_vote(signed_head.head));
-  const LogHead& head = signed_head.head;
-  const auto known = in.known_keys(in.final + 1);
-  const auto& key = in.self.identity.public_key();
-  if (std::ranges::find(known, key, &crypto::NamedKey::key) == known.end())
-    return fail(Code::kRefused, "{} is not a member and cosigns nothing", in.self.name.text());
-  crypto::NoteSignature ours = cosign_head(head, in.self.name, in.self.identity, in.now_seconds());
-  Store::Write write;
-  write.heads = {only_known(signed_head, known)};
-  write.heads.front().signatures.push_back(ours);
-  write.voted = Voted{head.term, head.size, head.root};
-  SEALIFT_TRY_STATUS(in.take_votes(signed_head, known));
-  SEALIFT_TRY_STATUS(in.store.write(write));
-  in.voted = write.voted;
-  in.votes.add(head.term, key, head.size);
-  in.advance();
-  in.bell.ring();
-  return ours;
+  return inner_->cosign(checkpoint);
 }
 
 Result<std::uint64_t> Chain::add_signatures(std::string_view checkpoint) {
@@ -149,13 +205,9 @@ Result<std::uint64_t> Chain::add_signatures(std::string_view checkpoint) {
   MemberSet known;
   known.members = in.known_keys(in.final + 1);
   SEALIFT_TRY_STATUS(verify_server(signed_head, known));
+  SEALIFT_TRY_STATUS(in.check_served(signed_head.head, in.tip()->serving()));
   SEALIFT_TRY_STATUS(in.check_same_history(signed_head));
-  SEALIFT_TRY_STATUS(in.take_votes(signed_head, known.members));
-  Store::Write write;
-  write.heads = {only_known(signed_head, known.members)};
-  SEALIFT_TRY_STATUS(in.store.write(write));
-  in.advance();
-  in.bell.ring();
+  SEALIFT_TRY_STATUS(in.take_signatures(signed_head, known.members));
   return in.final;
 }
 

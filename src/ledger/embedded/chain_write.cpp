@@ -124,55 +124,6 @@ Result<Chain::Appended> Chain::append(const std::vector<Bytes>& records, WallTim
   return appended;
 }
 
-Status Chain::accept_block(const Block& block, Arrival arrival) {
-  Guard guard(inner_->mutex);
-  Inner& in = *inner_;
-  const BlockHeader& header = block.header;
-  if (header.height <= in.height()) {
-    const BlockHeader& ours = in.headers[header.height - 1];
-    if (ours == header) return {};
-    if (ours.term != header.term) {
-      return fail(Code::kConflict,
-                  "block {} is {} here (term {}) and {} there (term {}): one of them was left out",
-                  header.height, ours.hash().hex(), ours.term, header.hash().hex(), header.term);
-    }
-    return in.report_fork(header.height,
-                          fmt::format("block {}: {} here, {} there, both of term {}", header.height,
-                                      ours.hash().hex(), header.hash().hex(), header.term),
-                          ours.encode(), header.encode());
-  }
-  if (header.height == in.height() + 1 && header.previous != in.end().hash && in.height() > 0) {
-    const BlockHeader& ours = in.headers.back();
-    if (ours.term == header.term) {
-      return in.report_fork(ours.height,
-                            fmt::format("block {}: {} here, {} there, both of term {}", ours.height,
-                                        ours.hash().hex(), header.previous.hex(), header.term),
-                            ours.encode(), header.encode());
-    }
-  }
-  if (header.height != in.height() + 1)
-    return fail(Code::kUnavailable, "block {} came, block {} is next", header.height, in.height() + 1);
-  const auto now = static_cast<std::uint64_t>(in.clock.wall().time_since_epoch().count());
-  const std::uint64_t skew = in.tip()->policy().skew_ms;
-  const bool late = arrival == Arrival::kLive && header.time_ms + skew < now;
-  if (header.time_ms > now + skew || late) {
-    return fail(Code::kRefused,
-                "block {} says {}, this host's clock {}: more than {} ms apart; set the clocks",
-                header.height, to_iso8601(header.time()), to_iso8601(in.clock.wall()), skew);
-  }
-  Executed executed = SEALIFT_TRY(execute(in.end(), *in.tip(), block));
-  const bool opens_term = executed.state.serving().term != in.tip()->serving().term;
-  if (!opens_term) SEALIFT_TRY_STATUS(in.check_may_follow());
-  Store::Write write;
-  write.blocks = {block};
-  write.changes = change_of(block, executed);
-  SEALIFT_TRY_STATUS(in.store.write(write));
-  in.push(block, std::move(executed));
-  in.advance();
-  in.bell.ring();
-  return {};
-}
-
 Result<crypto::NoteSignature> Chain::replace_and_cosign(const std::vector<Block>& blocks,
                                                         std::string_view checkpoint) {
   Guard guard(inner_->mutex);
@@ -186,7 +137,7 @@ Result<crypto::NoteSignature> Chain::replace_and_cosign(const std::vector<Block>
   }
   if (from > in.height() + 1)
     return fail(Code::kUnavailable, "block {} is next, not {}", in.height() + 1, from);
-  SEALIFT_TRY_STATUS(in.check_vote(head));
+  SEALIFT_TRY_STATUS(in.check_vote(head, in.tip()->serving()));
   if (head.term <= in.headers.back().term)
     return fail(Code::kRefused, "only a new term leaves blocks out; {} is not above {}", head.term,
                 in.headers.back().term);

@@ -1,8 +1,8 @@
 #pragma once
 
 // Store: the embedded ledger's SQLite file. It keeps what Chain decided and gives back exactly that; what the
-// bytes mean, Chain checks again when it opens. Every write is one transaction, durable when the call has
-// returned.
+// bytes mean, Chain checks again when it opens. Every write is one transaction: durable when the call has
+// returned, or, where Chain says so, with the next one that is (Durable).
 //
 // - genesis: the exact file
 // - block: height, header, hash; record: id, height, position, envelope
@@ -40,6 +40,11 @@ struct ForkEvidence {
   Bytes ours, theirs;  // headers or checkpoints
 };
 
+// What a write costs. kWithNext: no sync of its own; it is in the file in order, so it becomes durable with
+// the next kNow, and a power failure before that loses it and all after it, never one before it. For what can
+// be had again.
+enum class Durable { kNow, kWithNext };
+
 class Store {
  public:
   // create: kConflict when the file holds another domain already (the same one: opened).
@@ -60,8 +65,9 @@ class Store {
     std::vector<ForkEvidence> forks;
     std::vector<std::pair<RecordId, std::string>> refused;
   };
-  Status write(const Write& write);
-  // Replaces the kept state; only what differs from `kept` is written (nullptr: all).
+  Status write(const Write& write, Durable durable = Durable::kNow);
+  // Replaces the kept state, durable with the next write; only what differs from `kept` is written (nullptr:
+  // all).
   Status write_state(std::uint64_t height, const State& state, const State* kept);
 
   Result<std::uint64_t> height();

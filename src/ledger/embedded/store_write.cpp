@@ -1,5 +1,9 @@
 #include "ledger/embedded/store.hpp"
 
+#include <utility>
+
+#include "base/check.hpp"
+
 namespace sealift::ledger {
 
 namespace {
@@ -80,9 +84,30 @@ Status write_fork(Database& database, const ForkEvidence& fork) {
       .run();
 }
 
+// In WAL mode NORMAL appends in order and leaves the sync to the next commit under FULL, or to a checkpoint.
+// Outlives the transaction: the level can't change inside one.
+class Level {
+ public:
+  static Result<Level> set(Database& database, Durable durable) {
+    if (durable == Durable::kNow) return Level(nullptr);
+    SEALIFT_TRY_STATUS(database.execute("PRAGMA synchronous=NORMAL"));
+    return Level(&database);
+  }
+  Level(Level&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+  Level& operator=(Level&&) = delete;
+  ~Level() {
+    if (database_ != nullptr) SEALIFT_CHECK(database_->execute("PRAGMA synchronous=FULL").has_value());
+  }
+
+ private:
+  explicit Level(Database* database) : database_(database) {}
+  Database* database_;
+};
+
 }  // namespace
 
-Status Store::write(const Write& write) {
+Status Store::write(const Write& write, Durable durable) {
+  const Level level = SEALIFT_TRY(Level::set(database_, durable));
   auto transaction = SEALIFT_TRY(database_.begin());
   if (write.replace_from) SEALIFT_TRY_STATUS(leave_out(database_, *this, *write.replace_from));
   for (const Block& block : write.blocks) SEALIFT_TRY_STATUS(write_block(database_, block));
@@ -109,6 +134,7 @@ Status Store::write(const Write& write) {
 }
 
 Status Store::write_state(std::uint64_t height, const State& state, const State* kept) {
+  const Level level = SEALIFT_TRY(Level::set(database_, Durable::kWithNext));
   auto transaction = SEALIFT_TRY(database_.begin());
   if (kept == nullptr) SEALIFT_TRY_STATUS(database_.execute("DELETE FROM state"));
   const auto put = [&](std::string_view key, std::string_view value) -> Status {

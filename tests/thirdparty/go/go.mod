@@ -1,13 +1,8 @@
 module sealift/thirdparty
 
-go 1.25.0
+go 1.23.0
 
 require (
-	github.com/transparency-dev/formats v0.1.1
-	golang.org/x/mod v0.36.0
-)
-
-require (
-	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e // indirect
-	golang.org/x/crypto v0.52.0 // indirect
+	github.com/transparency-dev/formats v0.0.0-20250421220931-bb8ad4d07c26
+	golang.org/x/mod v0.24.0
 )
