@@ -134,7 +134,9 @@ Status Emitter::add(const Log& log) {
                 {"histories", Json::array()},
                 {"receipt", log.receipt_file}};
   for (const auto& [witness, seconds] : log.witnesses) {
-    entry["witnesses"].push_back(crypto::note_verifier_key(witness, crypto::NoteKeyType::kCosignature));
+    // As a plain Ed25519 key: every release of transparency-dev/formats takes that one and derives the
+    // cosigner's id.
+    entry["witnesses"].push_back(crypto::note_verifier_key(witness, crypto::NoteKeyType::kSignature));
     entry["times"][witness.name] = seconds;
   }
   const crypto::NamedKey stranger{log.server.name, crypto::Identity::generate().public_key()};
