@@ -53,8 +53,13 @@ std::string metrics(const StatusServices& services) {
   for (const auto& [state, count] : count_states(services.vms.host))
     out += fmt::format("sealift_vms{{state=\"{}\"}} {}\n", state, count);
   std::map<std::string, std::uint64_t> moves;
-  for (const migrate::MoveProgress& move : services.moves.moves())
+  std::uint64_t unanswered = 0;
+  for (const migrate::MoveProgress& move : services.moves.moves()) {
     ++moves[migrate::to_json(move).value("state", "")];
+    if (move.unanswered_since) ++unanswered;
+  }
+  gauge("sealift_moves_unanswered", "Moves whose guest waits too long for the ledger or the other host.",
+        unanswered);
   out += "# TYPE sealift_moves gauge\n# HELP sealift_moves Moves in this host's journal by state.\n";
   for (const auto& [state, count] : moves)
     out += fmt::format("sealift_moves{{state=\"{}\"}} {}\n", state, count);

@@ -29,7 +29,8 @@ class Machine {
   virtual file::Path run_directory() const = 0;
   virtual file::Path console_socket() const = 0;
 
-  // Life. kUnavailable: the monitor does not answer or is not connected (process frozen or gone).
+  // Life. kUnavailable: the monitor does not answer or cannot be connected (process frozen or gone). One that
+  // was lost is connected anew by the next call; readers of events then find kLost among them.
   virtual Result<MachineStatus> status(Deadline deadline) = 0;
   virtual Status stop(Deadline deadline) = 0;       // QMP stop: stays stopped whatever happens to the process
   virtual Status cont(Deadline deadline) = 0;       // a lock still held elsewhere: kConflict, may be repeated
@@ -53,6 +54,8 @@ class Machine {
   // In one transaction on every disk: `next` begins to record, `current` stops.
   virtual Status rotate_bitmap(const std::string& current, const std::string& next, Deadline deadline) = 0;
   virtual Status remove_bitmap(const std::string& bitmap, Deadline deadline) = 0;  // absent is fine
+  // All whose names begin so: what an earlier daemon left.
+  virtual Status remove_bitmaps(const std::string& prefix, Deadline deadline) = 0;
   // A read-only NBD export of the live disk, named as the disk, on the unix socket that is returned; with a
   // stopped bitmap, as meta context qemu:dirty-bitmap:NAME.
   virtual Result<file::Path> export_disk(const std::string& disk, const std::optional<std::string>& bitmap,

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Milliseconds kQmpPatience{5'000};
 constexpr Milliseconds kKillPatience{10'000};
+constexpr Milliseconds kRepeat{1'000};
 constexpr int kContTries = 50;  // a lock that a qemu-nbd just gave up may need a moment
 
 }  // namespace
@@ -22,30 +23,82 @@ void DestinationDriver::perform(Deed deed) {
     case Deed::kBeginReceive: return begin_receive();
     case Deed::kSync: return sync();
     case Deed::kFindIncoming: return find_incoming();
-    case Deed::kAdoptIncoming: return tidy(host().adopt_incoming(id()), "taking the VM into the inventory");
-    case Deed::kStartGuest: return start_guest();
-    case Deed::kStartFromDisks: return start_from_disks();
+    case Deed::kAdoptIncoming: return adopt();
+    case Deed::kStartGuest:
+    case Deed::kStartFromDisks: return start(deed);
     case Deed::kKill: return kill();
     case Deed::kEnsureFrozen: return ensure_frozen();
-    case Deed::kDestroyIncoming: {
-      stop_receiving();
-      if (const auto receive = *receive_.lock()) receive->cut();
-      *receive_.lock() = nullptr;
-      return tidy(host().destroy_incoming(id()), "erasing what was received");
-    }
-    case Deed::kQuarantine: {
-      *receive_.lock() = nullptr;
-      return tidy(host().quarantine_incoming(id(), "recovered elsewhere"), "setting what was received aside");
-    }
+    case Deed::kDestroyIncoming: return destroy();
+    case Deed::kQuarantine: return quarantine();
   }
 }
 
-void DestinationDriver::tidy(Status status, std::string_view what) {
-  for (int again = 0; !status && again < 3; ++again) {
-    if (stop_.token().sleep(500ms)) return;
-    status = what.starts_with("erasing") ? host().destroy_incoming(id()) : std::move(status);
+// Nothing of this VM is started before it has succeeded: a guest that no inventory has would be nobody's.
+void DestinationDriver::adopt() {
+  adopt_again_at_.reset();
+  Status adopted = host().adopt_incoming(id());
+  // The move's last deed: its end is not journaled before.
+  while (!adopted && DestinationMachine::ended(state())) {
+    say(LogLevel::kError, "move.adopt", "the VM is not in the inventory yet: " + adopted.error().message);
+    if (stop_.token().sleep(kRepeat)) return;
+    adopted = host().adopt_incoming(id());
   }
-  if (!status) say(LogLevel::kError, "move.tidy", fmt::format("{} failed: {}", what, status.error().message));
+  adopted_ = adopted.has_value();
+  if (adopted_) return;
+  adopt_again_at_ = std::chrono::steady_clock::now() + kRepeat;
+  say(LogLevel::kError, "move.adopt",
+      "the VM is this host's but could not be taken into the inventory, its start waits for that: " +
+          adopted.error().message);
+}
+
+void DestinationDriver::start(Deed how) {
+  if (!adopted_) {
+    start_due_ = how;
+    return;
+  }
+  start_due_.reset();
+  if (how == Deed::kStartGuest) return start_guest();
+  start_from_disks();
+}
+
+void DestinationDriver::destroy() {
+  destroy_again_at_.reset();
+  stop_receiving();
+  if (const auto receive = *receive_.lock()) receive->cut();
+  *receive_.lock() = nullptr;
+  const Status gone = host().destroy_incoming(id());
+  if (gone) return tell(EventKind::kErased);
+  destroy_again_at_ = std::chrono::steady_clock::now() + kRepeat;
+  say(LogLevel::kError, "move.destroy",
+      "what was received is not erased yet, the move does not end before: " + gone.error().message);
+}
+
+// What failed and must not stay so, tried again.
+void DestinationDriver::look_at_repeats() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (destroy_again_at_ && now >= *destroy_again_at_) destroy();
+  if (!adopt_again_at_ || now < *adopt_again_at_) return;
+  const bool wanted = std::holds_alternative<custody::destination::Starting>(state()) ||
+                      std::holds_alternative<custody::destination::Claiming>(state());
+  if (!wanted) {
+    adopt_again_at_.reset();
+    start_due_.reset();
+    return;
+  }
+  adopt();
+  if (adopted_ && start_due_) start(*start_due_);
+}
+
+// The move's last deed, as above: its end is not journaled before.
+void DestinationDriver::quarantine() {
+  *receive_.lock() = nullptr;
+  while (true) {
+    const Status aside = host().quarantine_incoming(id(), "recovered elsewhere");
+    if (aside || aside.error().code == Code::kNotFound) return;
+    say(LogLevel::kError, "move.quarantine",
+        "what was received is not set aside yet: " + aside.error().message);
+    if (stop_.token().sleep(kRepeat)) return;
+  }
 }
 
 std::shared_ptr<hypervisor::Machine> DestinationDriver::machine() {

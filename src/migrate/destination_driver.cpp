@@ -10,7 +10,8 @@ namespace custody_destination = custody::destination;
 
 namespace {
 
-constexpr Milliseconds kLonelyMax{900'000};     // a cold move waits for another session for so long
+constexpr Milliseconds kLonelyMax{900'000};  // a cold move waits for another session for so long
+constexpr Milliseconds kAbortPatience{5'000};
 constexpr Milliseconds kDrainPatience{30'000};  // the streams' ends after a seal
 
 template <class... F>
@@ -122,11 +123,10 @@ std::pair<Bytes, std::string> DestinationDriver::record_details(custody::RecordK
 }
 
 void DestinationDriver::entered(const State& state) {
-  const auto word = [&](const char* waiting) { update([&](MoveProgress& p) { p.waiting = waiting; }); };
-  if (std::holds_alternative<custody_destination::Accepting>(state)) return word("the ledger");
+  if (std::holds_alternative<custody_destination::Accepting>(state)) return await("the ledger");
   if (std::holds_alternative<custody_destination::Committing>(state)) {
     update([](MoveProgress& p) { p.switchover = "sealed, equal"; });
-    return word("the ledger's order: commit or abort");
+    return await("the ledger's answer: its order of commit and abort", Silence::kIsAlarming);
   }
   if (std::holds_alternative<custody_destination::Starting>(state)) {
     at_.lock()->committed = std::chrono::steady_clock::now();
@@ -140,7 +140,17 @@ void DestinationDriver::entered(const State& state) {
         [](MoveProgress& p) { p.switchover += p.mode == custody::MoveMode::kLive ? ", running" : ", here"; });
     say_timing();
   }
-  word("");
+  if (std::holds_alternative<custody_destination::Returning>(state))
+    return await("the ledger's answer to move.return", Silence::kIsAlarming);
+  if (std::holds_alternative<custody_destination::Claiming>(state))
+    return await("the ledger's answer to move.started, the VM starts after it", Silence::kIsAlarming);
+  if (std::holds_alternative<custody_destination::Started>(state))
+    return await("the ledger, to have move.started", Silence::kIsAlarming);
+  if (std::holds_alternative<custody_destination::Destroying>(state))
+    return await("the ledger's abort", Silence::kIsAlarming);
+  if (std::holds_alternative<custody_destination::Erasing>(state))
+    return await("what was received to be erased");
+  await("");
 }
 
 void DestinationDriver::say_timing() {
@@ -159,6 +169,7 @@ void DestinationDriver::say_timing() {
 }
 
 bool DestinationDriver::look_at_clock() {
+  look_at_repeats();
   const bool holds_guest = std::holds_alternative<custody_destination::Loaded>(state()) ||
                            std::holds_alternative<custody_destination::Syncing>(state()) ||
                            std::holds_alternative<custody_destination::Committing>(state());
@@ -180,16 +191,22 @@ void DestinationDriver::fill(Event& event) {
   event.source_is_member = options().ledger->final_state()->member(agreed_.from).has_value();
 }
 
+// What the machine made of it is the answer: its state may have changed while the wish was on its way.
 Result<std::string> DestinationDriver::abort() {
-  const std::string phase = progress().phase;
-  const bool late = phase == "starting" || phase == "started" || phase == "claiming" || phase == "returning";
-  if (late || phase == "ended")
-    return fail(Code::kRefused, "too late: the move is {}", late ? "committed" : "over");
-  tell(EventKind::kOperatorAbort, "the destination's operator aborted the move");
+  if (!done()) tell(EventKind::kOperatorAbort, "the destination's operator aborted the move");
+  const std::string phase =
+      wait_past({"accepting", "receiving", "loaded", "syncing"}, Deadline::in(kAbortPatience));
+  if (phase == "destroying" || phase == "erasing" || aborted())
+    return std::string("the move is aborted; the VM goes on at its source");
   if (phase == "committing")
     return std::string(
         "the ledger was asked to abort; the commit asked for before it most likely comes first");
-  return std::string("the move is being aborted; the VM goes on at its source");
+  if (phase == "returning") return std::string("the VM is being given back to its source already");
+  if (phase == "ended") return fail(Code::kRefused, "too late: the move is over");
+  if (phase == "starting" || phase == "started" || phase == "claiming")
+    return fail(Code::kRefused, "too late: the move is committed, the VM is this host's");
+  return fmt::format("the abort is asked for and comes after what is being done now ({}): sealift moves show",
+                     phase);
 }
 
 Result<std::string> DestinationDriver::tune(std::optional<std::uint64_t>, std::optional<std::uint64_t>) {

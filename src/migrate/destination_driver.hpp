@@ -73,7 +73,11 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   void start_from_disks();
   void kill();
   void ensure_frozen();
-  void tidy(Status status, std::string_view what);  // a failed clean-up is said and tried again later
+  void adopt();
+  void destroy();
+  void quarantine();
+  void start(Deed how);  // at once, or when the VM is in the inventory
+  void look_at_repeats();
   std::shared_ptr<hypervisor::Machine> machine();
   void say_timing();
 
@@ -89,6 +93,9 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   std::shared_ptr<hypervisor::Machine> machine_;          // shared with the host
   bool deadline_told_ = false;
   bool qemu_gone_told_ = false;
+  bool adopted_ = false;
+  std::optional<Deed> start_due_;  // until the VM is adopted
+  std::optional<SteadyTime> adopt_again_at_, destroy_again_at_;
   std::string how_started_ = "running";
   struct Moments {
     std::optional<SteadyTime> seal, compared, committed, running;

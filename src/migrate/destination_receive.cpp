@@ -129,7 +129,7 @@ Status DestinationReceive::Impl::open_disk(std::size_t index, const Stop& stop) 
   const auto user = plan.host->guest_user();
   SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(path, user));
   tables.push_back(
-      SEALIFT_TRY(image::LeafTable::open(place.directory / (disk.name + ".incoming"), disk.virtual_bytes)));
+      SEALIFT_TRY(image::LeafTable::open(place.directory / (disk.name + ".leaves"), disk.virtual_bytes)));
   Image image;
   if (disk.format == "raw") {
     image.raw = SEALIFT_TRY(image::RawFile::open(path, image::Access::kReadWrite));

@@ -7,6 +7,8 @@ namespace sealift::migrate {
 namespace {
 
 constexpr Milliseconds kReceiptPatience{10'000};
+constexpr Milliseconds kSilenceFirst{5'000};  // longer than any answer of a ledger in good health
+constexpr Milliseconds kSilenceAgain{30'000};
 
 }  // namespace
 
@@ -44,6 +46,7 @@ void Driver::update(const std::function<void(MoveProgress&)>& change) {
     ++progress->version;
     copy = *progress;
   }
+  progress_.notify_all();
   if (copy.ended) {
     const Status kept = around_.journal->set_shown(row_.id, json::dump(to_json(copy)));
     if (!kept) log_warning("move.unshown", {{"error", kept.error().message}});
@@ -56,6 +59,43 @@ void Driver::say(LogLevel level, std::string_view event, const std::string& text
   log(level, event,
       {{"move", row_.id.hex().substr(0, 12)}, {"vm", agreed_.request.vm.definition.name}, {"text", text}});
   update([&](MoveProgress& p) { p.message = text; });
+}
+
+void Driver::await(const std::string& what, Silence silence) {
+  awaited_ = {silence == Silence::kIsAlarming ? what : "", options().clock->wall(),
+              std::chrono::steady_clock::now() + kSilenceFirst};
+  update([&](MoveProgress& p) {
+    p.waiting = what;
+    p.unanswered_since.reset();
+  });
+}
+
+void Driver::look_at_silence() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (awaited_.what.empty() || now < awaited_.say_at) return;
+  awaited_.say_at = now + kSilenceAgain;
+  const std::string text = fmt::format("{} since {}", awaited_.what, to_iso8601(awaited_.since));
+  log_warning("move.unanswered", {{"move", row_.id.hex().substr(0, 12)},
+                                  {"vm", agreed_.request.vm.definition.name},
+                                  {"phase", progress().phase},
+                                  {"waiting_for", text}});
+  update([&](MoveProgress& p) {
+    p.waiting = text;
+    p.unanswered_since = awaited_.since;
+  });
+}
+
+std::string Driver::wait_past(const std::vector<std::string_view>& phases, Deadline deadline) {
+  auto progress = progress_.lock();
+  const auto past = [&](const MoveProgress& p) {
+    return p.ended || std::ranges::find(phases, p.phase) == phases.end();
+  };
+  progress.wait_until(deadline.at().value_or(SteadyTime::max()), past);
+  return progress->phase;
+}
+
+bool Driver::aborted() const {
+  return progress().outcome == custody::Outcome::kAborted;
 }
 
 std::uint64_t Driver::number_floor() const {

@@ -45,6 +45,13 @@ class Driver {
  protected:
   void update(const std::function<void(MoveProgress&)>& change);
   void say(LogLevel level, std::string_view event, const std::string& text);
+  // What others owe this move now (empty: nothing). When it does not come it is said aloud, again and again.
+  enum class Silence { kIsOrdinary, kIsAlarming };
+  void await(const std::string& what, Silence silence = Silence::kIsOrdinary);
+  void look_at_silence();
+  // Until the phase is none of these; the phase then.
+  std::string wait_past(const std::vector<std::string_view>& phases, Deadline deadline);
+  bool aborted() const;  // and over
   Status submit(custody::RecordKind kind, ByteView seal, const std::string& words);
   std::uint64_t number_floor() const;
   // Writes the receipt beside the others; its path, or why not.
@@ -60,7 +67,13 @@ class Driver {
   std::atomic<bool> done_{false};
 
  private:
+  struct Awaited {
+    std::string what;  // empty: nothing, or its silence is ordinary
+    WallTime since{};
+    SteadyTime say_at{};
+  };
   mutable Guarded<MoveProgress> progress_;
+  Awaited awaited_;  // the move's own thread's
 };
 
 // Machine: State, Event, Deed, begin, step, encode, decode, durable, ended, name; see source_driver.hpp.
@@ -89,9 +102,11 @@ class CustodyDriver : public Driver {
         handle(*event);
         continue;
       }
+      look_at_silence();
       if (look_at_ledger() || look_at_clock()) continue;
       if (auto event = box_.pop(std::chrono::steady_clock::now() + Milliseconds{250})) handle(*event);
     }
+    if (!broken_ && stop_.stopped() && releases(*state_)) release_guest();
     if (!broken_ && Machine::ended(*state_)) {
       finish(*state_);
       done_ = true;
@@ -122,8 +137,10 @@ class CustodyDriver : public Driver {
                                                        const State& state) const = 0;
   virtual void entered(const State& /*state*/) {}  // a new kind of state
   virtual bool look_at_clock() { return false; }   // true: an event was handled
-  virtual void finish(const State& /*state*/) {}   // ended: before it is shown as such
-  virtual void quit() {}                           // the thread ends: workers joined, sessions closed
+  // The daemon ends: does this move keep a guest from running that may run on?
+  virtual bool releases(const State& /*state*/) const { return false; }
+  virtual void finish(const State& /*state*/) {}  // ended: before it is shown as such
+  virtual void quit() {}                          // the thread ends: workers joined, sessions closed
 
   void tell(EventKind kind, std::string reason = {}) {
     Event event{kind};
@@ -146,16 +163,36 @@ class CustodyDriver : public Driver {
  private:
   static std::string_view custody_word(EventKind kind) { return Machine::word(kind); }
 
+  // From now on as a crash: the journal says where to go on.
+  bool halted() const { return broken_ || (stop_.stopped() && !releasing_); }
+
   void adopt(custody::Step<State, Deed> step) {
+    if (state_ && halted()) return;
     const bool fresh = !state_ || state_->index() != step.state.index();
+    // What the ledger has said is said again to each new state: an earlier one may have had no use for it.
+    if (!state_ || *state_ != step.state) seen_.reset();
     state_ = std::move(step.state);
     if (fresh) {
       show_phase();
       entered(*state_);
     }
-    for (const auto& action : step.actions) {
-      if (broken_ || stop_.stopped()) return;  // as a crash: the journal says where to go on
-      act(action);
+    // A state that was entered is made durable, stop or not: what is in memory and in the journal agrees.
+    const bool durable_first =
+        !step.actions.empty() && std::holds_alternative<custody::Journal>(step.actions.front());
+    if (durable_first) act(step.actions.front());
+    for (std::size_t i = durable_first ? 1 : 0; i < step.actions.size() && !halted(); ++i)
+      act(step.actions[i]);
+  }
+  // What a restart would do first is done before the end: the guest does not stand still meanwhile.
+  void release_guest() {
+    releasing_ = true;
+    Event event{EventKind::kRestarted};
+    event.reason = "this host's daemon was stopped";
+    handle(std::move(event));
+    while (!broken_ && !Machine::ended(*state_)) {
+      auto left = box_.try_pop();
+      if (!left) return;
+      handle(std::move(*left));
     }
   }
   void show_phase() {
@@ -197,6 +234,7 @@ class CustodyDriver : public Driver {
   std::optional<State> state_;
   std::optional<EventKind> seen_;
   bool broken_ = false;
+  bool releasing_ = false;
 };
 
 }  // namespace sealift::migrate

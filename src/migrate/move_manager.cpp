@@ -102,7 +102,20 @@ void MoveManager::Impl::watch_ledger(const Stop& stop) {
     for (const auto& [id, entry] : *table.lock())
       if (entry.driver && !entry.driver->done()) drivers.push_back(entry.driver);
     for (const auto& d : drivers) d->poke();
+    retire();
   }
+}
+
+void MoveManager::Impl::retire() {
+  std::vector<std::pair<std::shared_ptr<Driver>, std::jthread>> over;
+  for (auto& [id, entry] : *table.lock()) {
+    if (!entry.driver) continue;
+    MoveProgress progress = entry.driver->progress();
+    if (!progress.ended) continue;
+    entry.shown = std::move(progress);
+    over.emplace_back(std::move(entry.driver), std::move(entry.thread));
+  }
+  for (auto& [driver, thread] : over) thread.join();  // closing its session, at most
 }
 
 // An open move of ours that the journal does not know (its offer got through although it was answered with a

@@ -28,6 +28,7 @@ struct MoveManager::Impl {
   void resume(const MoveRow& row);
   void run(std::shared_ptr<Driver> driver);  // adds it to the table and starts its thread
   void watch_ledger(const Stop& stop);
+  void retire();  // of an ended move its progress is kept, nothing else
   void abort_unknown_moves();
   void abort_unknown(const ledger::Move& move);
   std::shared_ptr<Driver> driver(const ledger::MoveId& id);

@@ -69,6 +69,7 @@ Json to_json(const MoveProgress& progress) {
     if (!text.empty()) json[name] = text;
   };
   put("waiting", progress.waiting);
+  if (progress.unanswered_since) json["unanswered_since"] = to_iso8601(*progress.unanswered_since);
   put("checks", progress.checks);
   put("map", progress.mapped);
   put("switch", progress.switchover);

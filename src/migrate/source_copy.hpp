@@ -7,7 +7,7 @@
 //   cold   begin() -> copy_cold()
 //   live   begin() -> copy_live() until little remains -> [stop_guest] -> last_round() ->
 //   continue_switchover()
-//          -> [peer says ready] -> freeze() -> parts();  release() undoes everything at any point
+//          -> [peer says ready, process frozen] -> end_streams() -> parts()
 
 #include <atomic>
 
@@ -18,6 +18,9 @@
 #include "migrate/progress.hpp"
 
 namespace sealift::migrate {
+
+// Of the names of every dirty bitmap that a move makes: the move's id follows.
+inline constexpr const char* kBitmapPrefix = "sealift-";
 
 struct CopyPlan {
   ledger::MoveId move;
@@ -35,7 +38,7 @@ struct CopyPlan {
 class SourceCopy {
  public:
   static Result<std::unique_ptr<SourceCopy>> open(CopyPlan plan);
-  ~SourceCopy();  // release() must have been called if the guest was touched
+  ~SourceCopy();
 
   Status copy_cold(const Stop& stop);
   // Rounds and passes until the rest fits the allowed downtime.
@@ -47,7 +50,6 @@ class SourceCopy {
   Status end_streams(const Stop& stop);
   Status whole() const;  // sockets and relay without failure
   void cut();            // every local migration socket
-  void forget();         // bitmaps and exports removed, best effort
   std::vector<ledger::SealPart> parts() const;
 
  private:

@@ -14,8 +14,11 @@ using hypervisor::RunState;
 namespace {
 
 constexpr Milliseconds kQmpPatience{5'000};
-constexpr Milliseconds kSwitchPatience{60'000};  // last round, QEMU's completion
+constexpr Milliseconds kCancelPatience{10'000};  // until QEMU's migration has ended, its sockets cut
+constexpr Milliseconds kContPatience{10'000};
+constexpr Milliseconds kClearPatience{3'000};
 constexpr Milliseconds kFreshPatience{1'000};
+constexpr Milliseconds kFreshColdPatience{5'000};  // no guest waits for it
 constexpr Milliseconds kFenceAgain{5'000};
 
 }  // namespace
@@ -90,7 +93,7 @@ Status SourceDriver::no_resume() {
 void SourceDriver::last_round() {
   const auto copy = *copy_.lock();
   if (!copy) return tell(EventKind::kFailed, "nothing was copied");
-  const Status durable = copy->last_round(stop_.token());
+  const Status durable = copy->last_round(hurry_.token());
   at_.round_durable = std::chrono::steady_clock::now();
   if (!durable) return tell(EventKind::kFailed, durable.error().message);
   tell(EventKind::kLastRoundDurable);
@@ -99,7 +102,7 @@ void SourceDriver::last_round() {
 void SourceDriver::continue_switchover() {
   const auto copy = *copy_.lock();
   if (!copy) return tell(EventKind::kFailed, "nothing was copied");
-  const Status going = copy->continue_switchover(stop_.token());
+  const Status going = copy->continue_switchover(hurry_.token());
   if (!going) tell(EventKind::kFailed, going.error().message);
 }
 
@@ -119,7 +122,8 @@ Status SourceDriver::check_and_freeze() {
   if (agreed_.mode() == custody::MoveMode::kCold) {
     const auto vm = SEALIFT_TRY(host().find(row_.vm.text()));
     if (vm.machine) return fail(Code::kRefused, "the VM was started meanwhile");
-    return {};
+    quorum_.emplace(*options().ledger, *options().random);
+    return quorum_->fresh(kFreshColdPatience);
   }
   const auto m = machine();
   if (!m) return fail(Code::kUnavailable, "QEMU has ended");
@@ -127,7 +131,7 @@ Status SourceDriver::check_and_freeze() {
   SEALIFT_TRY_STATUS(no_resume());
   SEALIFT_TRY_STATUS(copy->whole());
   if (!quorum_) return fail(Code::kRefused, "the ledger was not asked");
-  SEALIFT_TRY_STATUS(copy->end_streams(stop_.token()));
+  SEALIFT_TRY_STATUS(copy->end_streams(hurry_.token()));
   SEALIFT_TRY_STATUS(copy->whole());
   return quorum_->fresh(kFreshPatience);
 }
@@ -147,31 +151,41 @@ void SourceDriver::cut_sockets() {
   if (const auto copy = *copy_.lock()) copy->cut();
 }
 
+// Bounded, and not ended by a stop of the daemon: a guest that stands still only for a move goes on first.
 void SourceDriver::cont() {
-  const auto copy = *copy_.lock();
   const auto m = machine();
-  if (!m) {
-    return tell(EventKind::kQemuGone, "QEMU has ended");
-  }
-  const auto end = m->wait_migration_end(Deadline::in(kSwitchPatience), stop_.token());
+  if (!m) return tell(EventKind::kQemuGone, "QEMU has ended");
+  const auto end = m->wait_migration_end(Deadline::in(kCancelPatience), {});
   if (!end) say(LogLevel::kWarning, "move.cancel", end.error().message);
-  if (copy) copy->forget();
+  const auto runs = [&] {
+    clear_guest(*m);
+    tell(EventKind::kGuestRuns);
+  };
   const auto status = m->status(Deadline::in(kQmpPatience));
   if (status && (status->running || status->state == RunState::kSuspended ||
-                 status->state == RunState::kShutdown || status->state == RunState::kPanicked)) {
-    return tell(EventKind::kGuestRuns);
+                 status->state == RunState::kShutdown || status->state == RunState::kPanicked))
+    return runs();
+  const Deadline deadline = Deadline::in(kContPatience);
+  Status going = m->cont(deadline);
+  while (!going && !deadline.passed() && m->process_state() != ProcessState::kGone) {
+    Stop{}.sleep(100ms);  // QEMU has not finalised its migration yet
+    going = m->cont(deadline);
   }
-  Status going = m->cont(Deadline::in(kQmpPatience));
-  for (int again = 0; !going && again < 20 && m->process_state() != ProcessState::kGone; ++again) {
-    if (stop_.token().sleep(100ms)) return;
-    going = m->cont(Deadline::in(kQmpPatience));
-  }
-  if (going) return tell(EventKind::kGuestRuns);
+  if (going) return runs();
   if (m->process_state() == ProcessState::kGone) return tell(EventKind::kQemuGone, "QEMU has ended");
   say(LogLevel::kError, "move.cont",
       "the guest is this host's but could not be continued: " + going.error().message +
           "; sealift vm kill, then start");
   tell(EventKind::kGuestRuns);
+}
+
+// One move of a VM at a time: every bitmap of ours is this move's, or was left behind.
+void SourceDriver::clear_guest(hypervisor::Machine& machine) {
+  const Deadline deadline = Deadline::in(kClearPatience);
+  Status clear = machine.unexport_all(deadline);
+  if (clear) clear = machine.remove_bitmaps(kBitmapPrefix, deadline);
+  if (!clear)
+    log_warning("move.clear", {{"move", id().hex().substr(0, 12)}, {"error", clear.error().message}});
 }
 
 void SourceDriver::start_from_disks() {

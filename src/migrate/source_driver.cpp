@@ -8,6 +8,12 @@ namespace sealift::migrate {
 using namespace std::chrono_literals;
 namespace custody_source = custody::source;
 
+namespace {
+
+constexpr Milliseconds kAbortPatience{5'000};
+
+}  // namespace
+
 SourceDriver::SourceDriver(const Surroundings& around, MoveRow row, Agreed agreed,
                            std::shared_ptr<Conversation> conversation)
     : CustodyDriver(around, std::move(row), std::move(agreed)),
@@ -87,25 +93,40 @@ std::pair<Bytes, std::string> SourceDriver::record_details(custody::RecordKind k
 }
 
 void SourceDriver::entered(const State& state) {
-  const auto word = [&](const char* waiting) { update([&](MoveProgress& p) { p.waiting = waiting; }); };
   if (std::holds_alternative<custody_source::Offering>(state))
-    return word("the ledger and the destination's acceptance");
+    return await("the ledger and the destination's acceptance");
   if (std::holds_alternative<custody_source::Sealed>(state)) {
     sealed_at_ = std::chrono::steady_clock::now();
-    return word("the ledger's answer: the destination's commit or an abort");
+    return await("the ledger's answer: the destination's commit or an abort", Silence::kIsAlarming);
   }
   const bool stopping = std::holds_alternative<custody_source::Switching>(state) ||
                         std::holds_alternative<custody_source::Freezing>(state);
   if (!stopping) quorum_.reset();
   if (std::holds_alternative<custody_source::Gave>(state)) {
     update([](MoveProgress& p) { p.switchover += ", equal, committed"; });
-    return word("the destination's start");
+    return await("the destination's start (move.started)", Silence::kIsAlarming);
   }
   if (std::holds_alternative<custody_source::Fencing>(state))
     update([](MoveProgress& p) {
       p.switchover += p.mode == custody::MoveMode::kLive ? ", running" : ", moved";
     });
-  word("");
+  await("");
+}
+
+// After the seal everything stays as it is: only the ledger releases the guest.
+bool SourceDriver::releases(const State& state) const {
+  if (agreed_.mode() != custody::MoveMode::kLive) return false;
+  if (const auto* cancelling = std::get_if<custody_source::Cancelling>(&state))
+    return !cancelling->guest_safe;
+  return std::holds_alternative<custody_source::Copying>(state) ||
+         std::holds_alternative<custody_source::Switching>(state) ||
+         std::holds_alternative<custody_source::Freezing>(state) ||
+         std::holds_alternative<custody_source::Undoing>(state);
+}
+
+void SourceDriver::stop() {
+  CustodyDriver::stop();
+  hurry_.stop();
 }
 
 // The offer is final: the peer may accept. Then the deadline, and the patience after a seal.
@@ -140,15 +161,22 @@ bool SourceDriver::look_at_clock() {
   return true;
 }
 
+// What the machine made of it is the answer: its state may have changed while the wish was on its way.
 Result<std::string> SourceDriver::abort() {
-  const std::string phase = progress().phase;
-  if (phase == "gave" || phase == "fencing" || phase == "ended")
-    return fail(Code::kRefused, "too late: the move is {}", phase == "ended" ? "over" : "committed");
-  tell(EventKind::kOperatorAbort, "the operator aborted the move");
+  if (!done()) tell(EventKind::kOperatorAbort, "the operator aborted the move");
+  hurry_.stop();
+  const std::string phase =
+      wait_past({"offering", "copying", "switching", "freezing"}, Deadline::in(kAbortPatience));
+  if (phase == "cancelling" || phase == "undoing" || aborted())
+    return std::string("the move is aborted; the VM goes on here");
   if (phase == "sealed")
     return std::string(
         "the ledger was asked to abort; if the destination's commit came first, the move goes on");
-  return std::string("the move is being aborted; the VM goes on here");
+  if (phase == "gave" || phase == "fencing")
+    return fail(Code::kRefused, "too late: the move is committed, the destination owns the VM");
+  if (phase == "ended") return fail(Code::kRefused, "too late: the move is over");
+  return fmt::format("the abort is asked for and comes after what is being done now ({}): sealift moves show",
+                     phase);
 }
 
 Result<std::string> SourceDriver::tune(std::optional<std::uint64_t> bandwidth,

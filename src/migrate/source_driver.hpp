@@ -40,6 +40,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   ~SourceDriver() override;
 
   Result<std::string> abort() override;
+  void stop() override;
   Result<std::string> tune(std::optional<std::uint64_t> bandwidth,
                            std::optional<std::uint64_t> max_downtime_ms) override;
 
@@ -50,6 +51,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   std::pair<Bytes, std::string> record_details(custody::RecordKind kind, const State& state) const override;
   void entered(const State& state) override;
   bool look_at_clock() override;
+  bool releases(const State& state) const override;
   void finish(const State& state) override;
   void quit() override;
 
@@ -78,6 +80,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   void ensure_frozen();
   void cut_sockets();
   void cont();
+  void clear_guest(hypervisor::Machine& machine);  // bitmaps and exports, also an earlier daemon's
   void start_from_disks();
   void kill();
   void fence();
@@ -95,6 +98,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   std::jthread reader_;
   std::jthread copier_;
   StopSource copier_stop_;
+  StopSource hurry_;  // an abort was asked for, or the daemon ends: no deed before the seal waits any longer
   std::atomic<bool> copying_{false};
   Guarded<std::shared_ptr<SourceCopy>> copy_;     // shared: the copier makes it, the move's thread uses it
   std::shared_ptr<hypervisor::Machine> machine_;  // shared with the host

@@ -28,7 +28,7 @@ constexpr int kStuckPasses = 3;  // then all that the allowed downtime can carry
 }  // namespace
 
 std::string SourceCopy::Impl::bitmap_name(std::uint64_t number) const {
-  return fmt::format("sealift-{}-{}", plan.move.hex().substr(0, 12), number);
+  return fmt::format("{}{}-{}", kBitmapPrefix, plan.move.hex().substr(0, 12), number);
 }
 
 Status SourceCopy::copy_live(const Stop& stop) {
@@ -277,14 +277,6 @@ Status SourceCopy::whole() const {
 void SourceCopy::cut() {
   const std::lock_guard lock(impl_->relay_mutex);
   if (impl_->relay) impl_->relay->cut();
-}
-
-void SourceCopy::forget() {
-  Impl& in = *impl_;
-  if (!in.plan.vm.machine) return;
-  (void)in.machine().unexport_all(Deadline::in(kQmpPatience));
-  for (std::uint64_t number = in.bitmap > 0 ? in.bitmap - 1 : 0; number <= in.bitmap; ++number)
-    if (number > 0) (void)in.machine().remove_bitmap(in.bitmap_name(number), Deadline::in(kQmpPatience));
 }
 
 }  // namespace sealift::migrate

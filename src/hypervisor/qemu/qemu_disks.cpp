@@ -1,5 +1,7 @@
 // Dirty bitmaps and NBD exports of a running machine's disks (rounds of the disk copy).
 
+#include <set>
+
 #include "hypervisor/qemu/command_line.hpp"
 #include "hypervisor/qemu/qemu_machine.hpp"
 
@@ -53,6 +55,22 @@ Status QemuMachine::remove_bitmap(const std::string& bitmap, Deadline deadline) 
         command("block-dirty-bitmap-remove", {{"node", disk_node(i)}, {"name", bitmap}}, deadline);
     if (!removed && !says_not_found(removed)) return removed;
   }
+  return {};
+}
+
+Status QemuMachine::remove_bitmaps(const std::string& prefix, Deadline deadline) {
+  const Json nodes = SEALIFT_TRY(call("query-named-block-nodes", {{"flat", true}}, deadline));
+  if (!nodes.is_array()) return fail(Code::kInvalid, "query-named-block-nodes: not a list");
+  std::set<std::string> names;
+  for (const Json& node : nodes) {
+    const auto bitmaps = json::array(node, "dirty-bitmaps");
+    if (!bitmaps) continue;
+    for (const Json& bitmap : *bitmaps) {
+      const auto name = json::text(bitmap, "name");
+      if (name && name->starts_with(prefix)) names.insert(*name);
+    }
+  }
+  for (const std::string& name : names) SEALIFT_TRY_STATUS(remove_bitmap(name, deadline));
   return {};
 }
 

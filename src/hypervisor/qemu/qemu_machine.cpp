@@ -5,6 +5,12 @@
 
 namespace sealift::hypervisor::qemu {
 
+namespace {
+
+constexpr Milliseconds kConnectAgain{1'000};
+
+}  // namespace
+
 file::Path monitor_socket(const file::Path& run_directory) {
   return run_directory / "qmp";
 }
@@ -20,12 +26,47 @@ QemuMachine::QemuMachine(const VmDefinition& definition, file::Path run_director
       user_(user),
       client_(Connection{std::move(client)}) {}
 
+Result<std::shared_ptr<QmpClient>> QemuMachine::monitor(Deadline deadline) {
+  const auto standing = [&]() -> std::shared_ptr<QmpClient> {
+    auto known = client();
+    return known && known->connected() ? known : nullptr;
+  };
+  if (auto known = standing()) return known;
+  switch (process_state()) {
+    case ProcessState::kGone:
+      return fail(Code::kUnavailable, "the process of VM {} has ended", definition_.name);
+    case ProcessState::kStopped:
+      return fail(Code::kUnavailable, "the process of VM {} is frozen, its monitor is not connected",
+                  definition_.name);
+    case ProcessState::kRunning: break;
+  }
+  std::unique_lock mine(connecting_, std::defer_lock);
+  if (!deadline.at()) {
+    mine.lock();
+  } else if (!mine.try_lock_until(*deadline.at())) {
+    return fail(Code::kTimeout, "the monitor of VM {} is being connected", definition_.name);
+  }
+  if (auto known = standing()) return known;
+  // A stuck QEMU must not keep everyone who only wants to look at it waiting.
+  if (std::chrono::steady_clock::now() < retry_.not_before)
+    return fail(Code::kUnavailable, "the monitor of VM {} does not answer: {}", definition_.name,
+                retry_.failure);
+  const auto lost = client();
+  auto connected =
+      QmpClient::connect(monitor_socket(run_directory_), deadline, Stop(), lost ? lost->log() : EventLog{});
+  if (!connected) {
+    retry_ = {std::chrono::steady_clock::now() + kConnectAgain, connected.error().message};
+    return because(connected.error(), fmt::format("the monitor of VM {}", definition_.name));
+  }
+  std::shared_ptr<QmpClient> made = std::move(*connected);
+  client_.lock()->client = made;
+  return made;
+}
+
 Result<Json> QemuMachine::call(std::string_view name, const Json& arguments, Deadline deadline) {
-  const auto monitor = client();
-  if (!monitor)
-    return fail(Code::kUnavailable, "{}: the process of VM {} is frozen, its monitor is not connected", name,
-                definition_.name);
-  auto answer = monitor->call(name, arguments, deadline, Stop());
+  const auto connected = monitor(deadline);
+  if (!connected) return because(connected.error(), name);
+  auto answer = (*connected)->call(name, arguments, deadline, Stop());
   if (answer || (answer.error().code != Code::kUnavailable && answer.error().code != Code::kTimeout))
     return answer;
   if (process_state() == ProcessState::kGone)
@@ -90,9 +131,7 @@ Status QemuMachine::freeze(Deadline deadline) {
 
 Status QemuMachine::thaw(Deadline deadline) {
   SEALIFT_TRY_STATUS(process::thaw(process_));
-  if (client()) return {};
-  auto connected = SEALIFT_TRY(QmpClient::connect(monitor_socket(run_directory_), deadline, Stop()));
-  client_.lock()->client = std::move(connected);
+  SEALIFT_TRY(monitor(deadline));
   return {};
 }
 

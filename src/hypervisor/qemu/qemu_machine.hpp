@@ -4,6 +4,7 @@
 // disks in qemu_disks.cpp, migration in qemu_migration.cpp.
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,6 +45,7 @@ class QemuMachine final : public Machine {
   Status add_bitmap(const std::string& bitmap, Deadline deadline) override;
   Status rotate_bitmap(const std::string& current, const std::string& next, Deadline deadline) override;
   Status remove_bitmap(const std::string& bitmap, Deadline deadline) override;
+  Status remove_bitmaps(const std::string& prefix, Deadline deadline) override;
   Result<file::Path> export_disk(const std::string& disk, const std::optional<std::string>& bitmap,
                                  Deadline deadline) override;
   Status unexport_disk(const std::string& disk, Deadline deadline) override;
@@ -60,6 +62,8 @@ class QemuMachine final : public Machine {
  private:
   // Shared: a call in flight keeps its client while thaw() puts a new one in its place.
   std::shared_ptr<QmpClient> client() const { return client_.lock()->client; }
+  // The one that stands, or a new one where it was lost or never made; its events follow those before.
+  Result<std::shared_ptr<QmpClient>> monitor(Deadline deadline);
   Result<Json> call(std::string_view command, const Json& arguments, Deadline deadline);
   Status command(std::string_view name, const Json& arguments, Deadline deadline);
   Result<std::size_t> disk_index(const std::string& disk) const;
@@ -74,6 +78,12 @@ class QemuMachine final : public Machine {
   const ProcessName process_;
   const GuestUser user_;
   mutable Guarded<Connection> client_;
+  struct Retry {
+    SteadyTime not_before{};
+    std::string failure;
+  };
+  std::timed_mutex connecting_;  // held by the one that connects
+  Retry retry_;                  // under connecting_
 };
 
 }  // namespace sealift::hypervisor::qemu

@@ -1,5 +1,8 @@
 // Disk rounds and migration between two local QEMU processes.
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "hypervisor/qemu/qemu_fixture.hpp"
 
 namespace sealift::hypervisor::qemu::fixture {
@@ -53,6 +56,42 @@ TEST_F(Qemu, DirtyBitmapsRotateAndAreExported) {
     ASSERT_OK(machine->remove_bitmap(current, soon()));
   }
   EXPECT_EQ(machine->export_disk("vdz", {}, soon()).error().code, Code::kNotFound);
+}
+
+TEST_F(Qemu, BitmapsOfAnEarlierDaemonAreFoundByHowTheirNamesBegin) {
+  const TestVm vm = testing::make_test_vm(path(), "left", {DiskFormat::kRaw, DiskFormat::kQcow2});
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  ASSERT_OK(machine->add_bitmap("sealift-aa-1", soon()));
+  ASSERT_OK(machine->rotate_bitmap("sealift-aa-1", "sealift-aa-2", soon()));
+  ASSERT_OK(machine->add_bitmap("backup", soon()));
+  ASSERT_OK(machine->remove_bitmaps("sealift-", soon()));
+  ASSERT_OK(machine->add_bitmap("sealift-aa-1", soon()));  // the names are free again
+  EXPECT_FALSE(machine->add_bitmap("backup", soon()));
+}
+
+// The connection to the monitor breaks, QEMU lives: as when the daemon sent something that QEMU refused.
+void lose_monitor(const file::Path& monitor) {
+  for (int fd = 3; fd < 1024; ++fd) {
+    sockaddr_un peer{};
+    socklen_t size = sizeof(peer);
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && peer.sun_family == AF_UNIX &&
+        monitor.native() == peer.sun_path)
+      ::shutdown(fd, SHUT_RDWR);
+  }
+}
+
+TEST_F(Qemu, ALostMonitorIsConnectedAnewAndItsEventsGoOn) {
+  const TestVm vm = testing::make_test_vm(path(), "again", {});
+  const auto machine = start(vm);
+  ASSERT_TRUE(machine);
+  ASSERT_OK(machine->cont(soon()));
+  std::uint64_t position = machine->event_position();
+  lose_monitor(monitor_socket(machine->run_directory()));
+  EXPECT_EQ(machine->next_event(position, soon(), Stop())->kind, EventKind::kLost);
+  ASSERT_OK(machine->stop(soon()));
+  EXPECT_FALSE(machine->status(soon())->running);
+  EXPECT_EQ(machine->next_event(position, soon(), Stop())->kind, EventKind::kStop);
 }
 
 // One move over a direct socket, disks and UEFI variables copied while both ends stand still. The destination

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kEventsMax = 4096;
 constexpr std::size_t kAbandonedMax = 64;
+constexpr int kStaleLinesMax = 256;  // before the greeting
+constexpr std::uint64_t kHandshakeId = 0;
 constexpr Milliseconds kStopGlance{20};  // how often a waiter looks at its Stop
 
 // Reads once what is there; true: bytes were read, false: nothing there now. kClosed: the other end is gone.
@@ -32,12 +34,41 @@ Result<bool> receive_into(int socket, LineSplitter* splitter) {
   return true;
 }
 
-Result<QmpMessage> receive_message(int socket, LineSplitter* splitter, Deadline deadline, const Stop& stop) {
+Result<std::string> receive_line(int socket, LineSplitter* splitter, Deadline deadline, const Stop& stop) {
   while (true) {
-    if (const auto line = splitter->next()) return parse_qmp_line(*line);
+    if (auto line = splitter->next()) return std::move(*line);
     SEALIFT_TRY_STATUS(wait_ready(socket, Readiness::kReadable, deadline, stop));
     SEALIFT_TRY(receive_into(socket, splitter));
   }
+}
+
+// QEMU serves one client after the other, and what the one before us did not read may come first: whole lines
+// or the end of one. Nothing before the greeting is ours.
+Result<QmpVersion> receive_greeting(int socket, LineSplitter* splitter, Deadline deadline, const Stop& stop) {
+  for (int lines = 0; lines < kStaleLinesMax; ++lines) {
+    const std::string line = SEALIFT_TRY(receive_line(socket, splitter, deadline, stop));
+    const auto message = parse_qmp_line(line);
+    if (message && message->greeting) return *message->greeting;
+  }
+  return fail(Code::kInvalid, "QMP: no greeting");
+}
+
+// QEMU's other threads may send events (a migration's passes, mostly) before its answer is out.
+Status receive_consent(int socket, LineSplitter* splitter, EventLog* log, Deadline deadline,
+                       const Stop& stop) {
+  for (std::size_t events = 0; events < kEventsMax; ++events) {
+    const std::string line = SEALIFT_TRY(receive_line(socket, splitter, deadline, stop));
+    QmpMessage message = SEALIFT_TRY(parse_qmp_line(line));
+    if (message.event) {
+      log->add(std::move(*message.event));
+      continue;
+    }
+    if (message.answer && message.answer->id == kHandshakeId && !message.answer->error) return {};
+    return fail(
+        Code::kInvalid, "QMP: capabilities were not negotiated: QEMU said {}",
+        message.answer && message.answer->error ? message.answer->error->message : line.substr(0, 200));
+  }
+  return fail(Code::kInvalid, "QMP: capabilities were not negotiated: only events came");
 }
 
 Status send_all(int socket, std::string_view text, Deadline deadline, const Stop& stop) {
@@ -56,14 +87,22 @@ Status send_all(int socket, std::string_view text, Deadline deadline, const Stop
 
 }  // namespace
 
+void EventLog::add(Event event) {
+  event.sequence = ++last;
+  event.at = std::chrono::steady_clock::now();
+  events.push_back(std::move(event));
+  if (events.size() > kEventsMax) events.pop_front();
+}
+
 struct QmpClient::Shared {
+  explicit Shared(EventLog log) { state.lock()->log = std::move(log); }
+
   struct State {
     std::uint64_t next_id = 1;
     std::optional<std::uint64_t> waiting;  // id of the command in flight
     std::optional<QmpAnswer> answer;
     std::set<std::uint64_t> abandoned;  // timed out; their answers are dropped
-    std::deque<Event> events;
-    std::uint64_t last_event = 0;
+    EventLog log;
     std::uint64_t drain_wanted = 0;
     std::uint64_t drain_done = 0;
     std::optional<Error> lost;
@@ -72,17 +111,10 @@ struct QmpClient::Shared {
   std::timed_mutex one_command;  // held from question to answer
   UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
-  void add_event(State* now, Event event) {
-    event.sequence = ++now->last_event;
-    event.at = std::chrono::steady_clock::now();
-    now->events.push_back(std::move(event));
-    if (now->events.size() > kEventsMax) now->events.pop_front();
-  }
-
   Status take(QmpMessage message) {
     auto now = state.lock();
     if (message.event) {
-      add_event(&*now, std::move(*message.event));
+      now->log.add(std::move(*message.event));
     } else if (message.answer && now->waiting == message.answer->id) {
       now->waiting.reset();
       now->answer = std::move(message.answer);
@@ -95,7 +127,7 @@ struct QmpClient::Shared {
   void lose(Error error) {
     auto now = state.lock();
     now->lost = std::move(error);
-    add_event(&*now, Event{.kind = EventKind::kLost, .word = "LOST"});
+    now->log.add(Event{.kind = EventKind::kLost, .word = "LOST"});
   }
 
   // Waits until ready(state) or the connection is lost. True: ready.
@@ -114,8 +146,8 @@ struct QmpClient::Shared {
   }
 };
 
-QmpClient::QmpClient(UniqueFd socket, QmpVersion version, LineSplitter splitter)
-    : socket_(std::move(socket)), version_(version), shared_(std::make_unique<Shared>()) {
+QmpClient::QmpClient(UniqueFd socket, QmpVersion version, LineSplitter splitter, EventLog log)
+    : socket_(std::move(socket)), version_(version), shared_(std::make_unique<Shared>(std::move(log))) {
   reader_ = std::jthread([this, lines = std::move(splitter)]() mutable { read_loop(std::move(lines)); });
 }
 
@@ -124,18 +156,17 @@ QmpClient::~QmpClient() {
 }
 
 Result<std::unique_ptr<QmpClient>> QmpClient::connect(const file::Path& path, Deadline deadline,
-                                                      const Stop& stop) {
+                                                      const Stop& stop, EventLog log) {
   UniqueFd socket = SEALIFT_TRY(connect_unix(path));
   LineSplitter splitter;
-  const QmpMessage greeting = SEALIFT_TRY(receive_message(socket.get(), &splitter, deadline, stop));
-  if (!greeting.greeting) return fail(Code::kInvalid, "QMP: no greeting");
-  SEALIFT_TRY_STATUS(check_version(*greeting.greeting));
-  SEALIFT_TRY_STATUS(send_all(socket.get(), "{\"execute\":\"qmp_capabilities\",\"id\":0}\n", deadline, stop));
-  const QmpMessage answer = SEALIFT_TRY(receive_message(socket.get(), &splitter, deadline, stop));
-  if (!answer.answer || answer.answer->id != 0 || answer.answer->error)
-    return fail(Code::kInvalid, "QMP: capabilities were not negotiated");
+  const QmpVersion version = SEALIFT_TRY(receive_greeting(socket.get(), &splitter, deadline, stop));
+  SEALIFT_TRY_STATUS(check_version(version));
+  SEALIFT_TRY_STATUS(send_all(socket.get(),
+                              fmt::format("{{\"execute\":\"qmp_capabilities\",\"id\":{}}}\n", kHandshakeId),
+                              deadline, stop));
+  SEALIFT_TRY_STATUS(receive_consent(socket.get(), &splitter, &log, deadline, stop));
   return std::unique_ptr<QmpClient>(
-      new QmpClient(std::move(socket), *greeting.greeting, std::move(splitter)));
+      new QmpClient(std::move(socket), version, std::move(splitter), std::move(log)));
 }
 
 void QmpClient::read_loop(LineSplitter splitter) {
@@ -218,19 +249,19 @@ Result<Json> QmpClient::call(std::string_view command, const Json& arguments, De
 }
 
 std::uint64_t QmpClient::event_position() const {
-  return shared_->state.lock()->last_event;
+  return shared_->state.lock()->log.last;
 }
 
 Result<Event> QmpClient::next_event(std::uint64_t& position, Deadline deadline, const Stop& stop) {
   const std::uint64_t wanted = position + 1;
   const bool there = SEALIFT_TRY(
-      shared_->wait(deadline, stop, [&](const Shared::State& s) { return s.last_event >= wanted; }));
+      shared_->wait(deadline, stop, [&](const Shared::State& s) { return s.log.last >= wanted; }));
   if (!there) return fail(Code::kUnavailable, "QEMU's monitor is gone: no more events");
   auto now = shared_->state.lock();
-  const std::uint64_t first = now->events.front().sequence;
+  const std::uint64_t first = now->log.events.front().sequence;
   if (wanted < first) return fail(Code::kExhausted, "events {} to {} are gone", wanted, first - 1);
   position = wanted;
-  return now->events[wanted - first];
+  return now->log.events[wanted - first];
 }
 
 Status QmpClient::drain(Deadline deadline) {
@@ -241,6 +272,10 @@ Status QmpClient::drain(Deadline deadline) {
       shared_->wait(deadline, Stop(), [&](const Shared::State& s) { return s.drain_done >= wanted; }));
   if (!done) return fail(Code::kUnavailable, "QEMU's monitor is gone");
   return {};
+}
+
+EventLog QmpClient::log() const {
+  return shared_->state.lock()->log;
 }
 
 bool QmpClient::connected() const {

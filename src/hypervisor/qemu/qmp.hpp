@@ -56,11 +56,19 @@ struct QmpMessage {
 // kInvalid: not one of the three kinds.
 Result<QmpMessage> parse_qmp_line(std::string_view line);
 
+// Events of one process, whatever connection brought them: numbered from 1, the last 4,096 are kept.
+struct EventLog {
+  std::deque<Event> events;
+  std::uint64_t last = 0;
+  void add(Event event);
+};
+
 class QmpClient {
  public:
-  // Connects, reads the greeting, negotiates. kUnsupported: QEMU older than 9.0.
+  // Connects, reads the greeting, negotiates. kUnsupported: QEMU older than 9.0. `log`: of a connection
+  // before this one that was lost; the numbers go on.
   static Result<std::unique_ptr<QmpClient>> connect(const file::Path& socket, Deadline deadline,
-                                                    const Stop& stop);
+                                                    const Stop& stop, EventLog log = {});
   ~QmpClient();
 
   const QmpVersion& version() const { return version_; }
@@ -74,10 +82,11 @@ class QmpClient {
   // Everything that the process had written when this was called has been read when it returns.
   Status drain(Deadline deadline);
   bool connected() const;
+  EventLog log() const;
 
  private:
   struct Shared;
-  QmpClient(UniqueFd socket, QmpVersion version, LineSplitter splitter);
+  QmpClient(UniqueFd socket, QmpVersion version, LineSplitter splitter, EventLog log);
   void read_loop(LineSplitter splitter);
 
   UniqueFd socket_;

@@ -84,13 +84,17 @@ TEST(Qmp, AnOldVersionIsRefusedWithTheReason) {
 // A monitor that says what the test wants.
 class FakeMonitor {
  public:
-  explicit FakeMonitor(std::function<void(int)> talk) {
+  // Said before the greeting, and before the answer to the handshake.
+  struct First {
+    std::string greeting, answer;
+  };
+  explicit FakeMonitor(std::function<void(int)> talk, First first = {}) {
     listening_ = std::move(*listen_unix(path()));
-    thread_ = std::jthread([this, talk = std::move(talk)] {
+    thread_ = std::jthread([this, talk = std::move(talk), first] {
       const UniqueFd peer(::accept(listening_.get(), nullptr, nullptr));
-      say(peer.get(), kGreeting);
+      say(peer.get(), first.greeting + std::string(kGreeting));
       hear(peer.get());
-      say(peer.get(), "{\"return\": {}, \"id\": 0}\n");
+      say(peer.get(), first.answer + "{\"return\": {}, \"id\": 0}\n");
       talk(peer.get());
     });
   }
@@ -127,6 +131,27 @@ TEST(Qmp, ALateAnswerIsDroppedAndTheNextCommandGetsItsOwn) {
   EXPECT_EQ(*second, "two");
   std::uint64_t position = 0;
   EXPECT_EQ((*client)->next_event(position, Deadline::in(5s), Stop())->kind, EventKind::kStop);
+}
+
+// A migration's passes come from another thread of QEMU than its answers.
+TEST(Qmp, EventsMayComeBeforeTheHandshakesAnswer) {
+  FakeMonitor monitor(
+      [](int fd) { FakeMonitor::hear(fd); },
+      {"", "{\"event\": \"MIGRATION_PASS\", \"data\": {\"pass\": 9}}\n{\"event\": \"STOP\"}\n"});
+  const auto client = QmpClient::connect(monitor.path(), Deadline::in(5s), Stop());
+  ASSERT_TRUE(client) << client.error().message;
+  EXPECT_EQ((*client)->event_position(), 2U);
+  std::uint64_t position = 1;
+  EXPECT_EQ((*client)->next_event(position, Deadline::in(5s), Stop())->kind, EventKind::kStop);
+}
+
+// What an earlier client did not read.
+TEST(Qmp, WhatComesBeforeTheGreetingIsPassedOver) {
+  FakeMonitor monitor([](int fd) { FakeMonitor::hear(fd); },
+                      {"ent\": \"STOP\"}\n{\"return\": {}, \"id\": 5}\n{\"event\": \"RESUME\"}\n", ""});
+  const auto client = QmpClient::connect(monitor.path(), Deadline::in(5s), Stop());
+  ASSERT_TRUE(client) << client.error().message;
+  EXPECT_EQ((*client)->event_position(), 0U);
 }
 
 TEST(Qmp, AnAnswerThatNobodyAskedForEndsTheConnection) {

@@ -51,6 +51,7 @@ std::vector<destination::State> destination_states() {
           Claiming{},
           Claiming{true},
           Destroying{"why"},
+          Erasing{Outcome::kReturned, "why"},
           Ended{Outcome::kReturned, "how"}};
 }
 
@@ -236,10 +237,23 @@ TEST(CustodyDestination, NothingIsDestroyedAfterCommittingWithoutAnOrderedAbortO
                         std::holds_alternative<destination::Receiving>(state) ||
                         std::holds_alternative<destination::Loaded>(state) ||
                         std::holds_alternative<destination::Syncing>(state) ||
-                        std::holds_alternative<destination::Destroying>(state);
+                        std::holds_alternative<destination::Destroying>(state) ||
+                        std::holds_alternative<destination::Erasing>(state);  // the order was given
     if (before || !does(step.actions, destination::Deed::kDestroyIncoming)) return;
     EXPECT_TRUE(event.kind == destination::EventKind::kAborted ||
                 event.kind == destination::EventKind::kReturned)
+        << destination::name(state) << " " << to_string(event.kind);
+  });
+}
+
+TEST(CustodyDestination, NoMoveIsOverBeforeWhatWasReceivedIsErased) {
+  each_destination([](const MoveTerms&, const destination::State& state, const destination::Event& event,
+                      const destination::Step& step) {
+    const auto* ended = std::get_if<destination::Ended>(&step.state);
+    if (ended == nullptr || destination::ended(state)) return;
+    if (ended->outcome != Outcome::kAborted && ended->outcome != Outcome::kReturned) return;
+    EXPECT_TRUE(std::holds_alternative<destination::Erasing>(state) &&
+                event.kind == destination::EventKind::kErased)
         << destination::name(state) << " " << to_string(event.kind);
   });
 }

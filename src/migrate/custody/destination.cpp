@@ -13,6 +13,10 @@ std::string reason_of(const Event& event) {
   return std::string(to_string(event.kind));
 }
 
+Step erase(Outcome outcome, std::string reason) {
+  return {Erasing{outcome, std::move(reason)}, {Journal{}, Deed::kDestroyIncoming}};
+}
+
 Step impossible(State state, const Event& event) {
   std::string text = "the ledger shows what its rules exclude here (";
   text += to_string(event.kind);
@@ -51,6 +55,7 @@ struct Name {
   std::string_view operator()(const Returning&) const { return "returning"; }
   std::string_view operator()(const Claiming&) const { return "claiming"; }
   std::string_view operator()(const Destroying&) const { return "destroying"; }
+  std::string_view operator()(const Erasing&) const { return "erasing"; }
   std::string_view operator()(const Ended&) const { return "ended"; }
 };
 
@@ -64,7 +69,8 @@ enum class Tag : std::uint8_t {
   kReturning = 6,
   kClaiming = 7,
   kDestroying = 8,
-  kEnded = 9
+  kEnded = 9,
+  kErasing = 10
 };
 
 struct Put {
@@ -80,6 +86,9 @@ struct Put {
   void operator()(const Returning&) const { tag(Tag::kReturning); }
   void operator()(const Claiming&) const { tag(Tag::kClaiming); }
   void operator()(const Destroying& s) const { tag(Tag::kDestroying), codec::put_reason(out, s.reason); }
+  void operator()(const Erasing& s) const {
+    tag(Tag::kErasing), out.u8(static_cast<std::uint8_t>(s.outcome)), codec::put_reason(out, s.reason);
+  }
   void operator()(const Ended& s) const {
     tag(Tag::kEnded), out.u8(static_cast<std::uint8_t>(s.outcome)), codec::put_reason(out, s.reason);
   }
@@ -104,6 +113,10 @@ Result<State> get_fields(std::uint8_t tag, Decoder& in) {
     case Tag::kReturning: return Returning{};
     case Tag::kClaiming: return Claiming{};
     case Tag::kDestroying: return Destroying{SEALIFT_TRY(codec::get_reason(in))};
+    case Tag::kErasing: {
+      const Outcome outcome = SEALIFT_TRY(codec::get_outcome(in));
+      return Erasing{outcome, SEALIFT_TRY(codec::get_reason(in))};
+    }
     case Tag::kEnded: {
       const Outcome outcome = SEALIFT_TRY(codec::get_outcome(in));
       return Ended{outcome, SEALIFT_TRY(codec::get_reason(in))};

@@ -4,11 +4,13 @@
 //
 //   Accepting -accepted-> Receiving -loaded-> Loaded -seal equal-> Syncing -synced-> Committing
 //       |                     |                 |                      |             |   |
-//       '------- trouble, seal differs: Destroying -aborted-> Ended(aborted) <-aborted   | committed
-//                                                                                        v
+//       '------- trouble, seal differs: Destroying -aborted-> Erasing(aborted)  <-aborted   | committed
+//                                                                                           v
 //   Claiming <-refused, source left- Returning <-cannot start------ Starting(incoming | disks)
 //       |                                | returned                      | guest runs
-//       '-started-> Ended(moved)         '-> Ended(returned)         Started -started-> Ended(moved)
+//       '-started-> Ended(moved)         '-> Erasing(returned)       Started -started-> Ended(moved)
+//
+//   Erasing -erased-> Ended: the ledger is done with the move, and nothing of it is left here.
 //
 // Rules kept here: nothing is committed that differs or is not durable; from Committing on nothing is
 // destroyed until the ledger orders an abort or a return; the guest runs only after the commit is final and
@@ -64,13 +66,18 @@ struct Destroying {
   std::string reason;
   bool operator==(const Destroying&) const = default;
 };
+struct Erasing {
+  Outcome outcome = Outcome::kAborted;
+  std::string reason;
+  bool operator==(const Erasing&) const = default;
+};
 struct Ended {
   Outcome outcome = Outcome::kAborted;
   std::string reason;
   bool operator==(const Ended&) const = default;
 };
 using State = std::variant<Accepting, Receiving, Loaded, Syncing, Committing, Starting, Started, Returning,
-                           Claiming, Destroying, Ended>;
+                           Claiming, Destroying, Erasing, Ended>;
 
 using Step = custody::Step<State, Deed>;
 

@@ -34,7 +34,7 @@ Step lost(const Event& event, Deed deed) {
 }
 
 Step end_returned() {
-  return {Ended{Outcome::kReturned, {}}, {Deed::kDestroyIncoming, Journal{}}};
+  return erase(Outcome::kReturned, {});
 }
 
 }  // namespace
@@ -48,8 +48,7 @@ Step on(const MoveTerms& terms, const Committing& state, const Event& event) {
     case EventKind::kCommitted:
       if (state.qemu_gone && live) return event.source_is_member ? give_back() : start_from_disks();
       return {Starting{From::kIncoming}, {Journal{}, Deed::kAdoptIncoming, Deed::kStartGuest}};
-    case EventKind::kAborted:
-      return {Ended{Outcome::kAborted, event.reason}, {Deed::kDestroyIncoming, Journal{}}};
+    case EventKind::kAborted: return erase(Outcome::kAborted, event.reason);
     case EventKind::kRefused:
       // Too late for the deadline, as a rule. The abort, not the refusal, says that what is here may go.
       if (event.record != RecordKind::kCommit) return stay(state);
@@ -73,7 +72,8 @@ Step on(const MoveTerms& terms, const Committing& state, const Event& event) {
     case EventKind::kFailed:
     case EventKind::kSynced:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -111,7 +111,8 @@ Step on(const MoveTerms&, const Starting& state, const Event& event) {
     case EventKind::kAccepted:
     case EventKind::kLoaded:
     case EventKind::kFailed:
-    case EventKind::kSynced: return stay(state);
+    case EventKind::kSynced:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -140,7 +141,8 @@ Step on(const MoveTerms&, const Started& state, const Event& event) {
     case EventKind::kSynced:
     case EventKind::kQemuGone:  // an ordinary end of a VM that is this host's
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -169,7 +171,8 @@ Step on(const MoveTerms&, const Returning& state, const Event& event) {
     case EventKind::kSynced:
     case EventKind::kQemuGone:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -206,9 +209,16 @@ Step on(const MoveTerms&, const Claiming& state, const Event& event) {
     case EventKind::kLoaded:
     case EventKind::kFailed:
     case EventKind::kSynced:
-    case EventKind::kQemuGone: return stay(state);
+    case EventKind::kQemuGone:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
+}
+
+Step on(const MoveTerms&, const Erasing& state, const Event& event) {
+  if (event.kind == EventKind::kErased) return {Ended{state.outcome, state.reason}, {Journal{}}};
+  if (event.kind == EventKind::kRestarted) return {state, {Deed::kDestroyIncoming}};
+  return stay(state);  // the ledger has had its last word
 }
 
 // The end is the end: whatever is still on its way concerns nobody any more.

@@ -14,9 +14,8 @@ Step destroy(std::string reason) {
           {Journal{}, Deed::kDestroyIncoming, Submit{RecordKind::kAbort}, Send{Message::kCancelled, reason}}};
 }
 
-// Erased first: a crash in between finds the old state and the same ledger, and erases again.
 Step end_aborted(std::string reason) {
-  return {Ended{Outcome::kAborted, std::move(reason)}, {Deed::kDestroyIncoming, Journal{}}};
+  return erase(Outcome::kAborted, std::move(reason));
 }
 
 }  // namespace
@@ -45,7 +44,8 @@ Step on(const MoveTerms&, const Accepting& state, const Event& event) {
     case EventKind::kSynced:
     case EventKind::kQemuGone:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -74,7 +74,8 @@ Step on(const MoveTerms& terms, const Receiving& state, const Event& event) {
     case EventKind::kRefused:
     case EventKind::kSynced:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -101,7 +102,8 @@ Step on(const MoveTerms&, const Loaded& state, const Event& event) {
     case EventKind::kLoaded:
     case EventKind::kSynced:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -129,7 +131,8 @@ Step on(const MoveTerms&, const Syncing& state, const Event& event) {
     case EventKind::kRefused:
     case EventKind::kLoaded:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }
@@ -139,11 +142,11 @@ Step on(const MoveTerms&, const Destroying& state, const Event& event) {
     case EventKind::kRestarted: return {state, {Deed::kDestroyIncoming, Submit{RecordKind::kAbort}}};
     case EventKind::kAborted:
     case EventKind::kRecoveredToUs:
-    case EventKind::kRecoveredToOther: return {Ended{Outcome::kAborted, state.reason}, {Journal{}}};
+    case EventKind::kRecoveredToOther: return end_aborted(state.reason);
     case EventKind::kRefused:
       // Refused: it was off already, or never counted.
       if (event.record != RecordKind::kAbort) return stay(state);
-      return {Ended{Outcome::kAborted, state.reason}, {Journal{}}};
+      return end_aborted(state.reason);
     case EventKind::kCommitted:
     case EventKind::kStarted:
     case EventKind::kReturned: return impossible(state, event);
@@ -159,7 +162,8 @@ Step on(const MoveTerms&, const Destroying& state, const Event& event) {
     case EventKind::kSynced:
     case EventKind::kQemuGone:
     case EventKind::kGuestRuns:
-    case EventKind::kStartFailed: return stay(state);
+    case EventKind::kStartFailed:
+    case EventKind::kErased: return stay(state);
   }
   return stay(state);
 }

@@ -30,8 +30,9 @@ enum class EventKind : std::uint8_t {
   kQemuGone,          //
   kGuestRuns,         // result of kStartGuest or kStartFromDisks (cold: it is in the inventory, off)
   kStartFailed,       // kStartGuest: refused, and it certainly never ran; kStartFromDisks: failed for good
+  kErased,            // nothing of what was received is left
 };
-inline constexpr std::size_t kEventKinds = 21;
+inline constexpr std::size_t kEventKinds = 22;
 std::string_view to_string(EventKind kind);
 
 struct Event {
@@ -43,16 +44,17 @@ struct Event {
 };
 
 enum class Deed : std::uint8_t {
-  kBeginReceive,     // disks, incoming QEMU, session; cold resumes. kLoaded or kFailed follows
-  kSync,             // kSynced or kFailed follows
-  kFindIncoming,     // after a restart: the paused QEMU of this move; kQemuGone follows when it is not there
-  kAdoptIncoming,    // the VM enters the inventory; nothing follows
-  kStartGuest,       // live: cont; cold: leave it off. kGuestRuns, kStartFailed or kQemuGone follows
+  kBeginReceive,   // disks, incoming QEMU, session; cold resumes. kLoaded or kFailed follows
+  kSync,           // kSynced or kFailed follows
+  kFindIncoming,   // after a restart: the paused QEMU of this move; kQemuGone follows when it is not there
+  kAdoptIncoming,  // the VM enters the inventory; nothing follows. Where it fails it is repeated, and a start
+                   // that was asked for after it waits until it has succeeded
+  kStartGuest,     // live: cont; cold: leave it off. kGuestRuns, kStartFailed or kQemuGone follows
   kStartFromDisks,   // kill what is left of its QEMU, start as after a power cut (cold: leave it off).
                      // kGuestRuns or kStartFailed follows
   kKill,             // SIGKILL and wait
   kEnsureFrozen,     // stop (1 s), SIGSTOP anyway; nothing follows
-  kDestroyIncoming,  // kill, erase everything received; nothing follows
+  kDestroyIncoming,  // kill, erase everything received; repeated where it fails, in the end kErased follows
   kQuarantine,       // kill, keep the disks aside; nothing follows
 };
 std::string_view to_string(Deed deed);

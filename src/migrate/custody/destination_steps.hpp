@@ -19,9 +19,12 @@ Step on(const MoveTerms& terms, const Starting& state, const Event& event);
 Step on(const MoveTerms& terms, const Started& state, const Event& event);
 Step on(const MoveTerms& terms, const Returning& state, const Event& event);
 Step on(const MoveTerms& terms, const Claiming& state, const Event& event);
+Step on(const MoveTerms& terms, const Erasing& state, const Event& event);
 Step on(const MoveTerms& terms, const Ended& state, const Event& event);
 
 std::string reason_of(const Event& event);
+// The ledger is done with the move: what was received goes, then it is over.
+Step erase(Outcome outcome, std::string reason);
 // A fact that the ledger's rules exclude in this state: say so loudly, change nothing.
 Step impossible(State state, const Event& event);
 

@@ -87,6 +87,7 @@ std::string_view to_string(EventKind kind) {
     case EventKind::kQemuGone: return "qemu gone";
     case EventKind::kGuestRuns: return "guest runs";
     case EventKind::kStartFailed: return "start failed";
+    case EventKind::kErased: return "erased";
   }
   return "?";
 }

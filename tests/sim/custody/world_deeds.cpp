@@ -105,7 +105,7 @@ void World::run(int h, destination::Deed deed) {
       if (host.qemu.incoming) end_qemu(h);
       host.received = {};
       if (host.disk.move == host.memory.move) host.disk = {};
-      return;
+      return tell(h, Event::kErased);
     case destination::Deed::kQuarantine:
       end_qemu(h);
       if (host.received.version != -1) host.quarantine = host.received;

@@ -44,6 +44,7 @@ void World::adopt(int h, source::Step step) {
   Host::Memory& memory = hosts_[h].memory;
   if (!memory.source_state || source::name(*memory.source_state) != source::name(step.state))
     note(h, fmt::format("-> {}", source::name(step.state)));
+  if (!memory.source_state || *memory.source_state != step.state) memory.seen.clear();  // told again
   memory.source_state = std::move(step.state);
   for (auto& action : step.actions) memory.source_actions.push_back(std::move(action));
   forget_if_ended(h);
@@ -54,6 +55,7 @@ void World::adopt(int h, destination::Step step) {
   if (!memory.destination_state ||
       destination::name(*memory.destination_state) != destination::name(step.state))
     note(h, fmt::format("-> {}", destination::name(step.state)));
+  if (!memory.destination_state || *memory.destination_state != step.state) memory.seen.clear();
   memory.destination_state = std::move(step.state);
   for (auto& action : step.actions) memory.destination_actions.push_back(std::move(action));
   forget_if_ended(h);
