@@ -78,6 +78,36 @@ TEST_F(MoveTest, ColdGoesOnAfterARestartOfEitherDaemon) {
   EXPECT_TRUE(content(*bern_, "web", 0) == *file::read(a, 1U << 30U));
 }
 
+TEST_F(MoveTest, ColdIsNotSealedWithoutAFreshAnswerOfTheQuorum) {
+  create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
+  MigrateRequest request;
+  request.vm = "web";
+  request.to = bern_->host_name();
+  request.bandwidth = 4 << 20;
+  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  MoveProgress progress;
+  while (progress.phase != "copying" && !progress.ended)
+    progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+  zurich_->ledger.reachable = false;
+  while (progress.phase == "copying" || progress.phase == "freezing")
+    progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+  EXPECT_EQ(progress.phase, "cancelling");
+  zurich_->ledger.reachable = true;
+  EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kAborted);
+  EXPECT_TRUE(zurich_->host->find("web"));
+}
+
+TEST_F(MoveTest, ADiskMayHaveTheNameOfASideFile) {
+  const file::Path kernel = random_image("kernel.bin", 1 << 20);
+  const file::Path a = random_image("a.raw", 6 << 20);
+  create("web", fmt::format("kernel = \"{}\"\n[[disk]]\nname = \"kernel\"\nsource = \"{}\"\n"
+                            "source_format = \"raw\"\nformat = \"raw\"\n",
+                            kernel.string(), a.string()));
+  EXPECT_EQ(wait_end(*zurich_, migrate(*zurich_, *bern_, "web")).outcome, custody::Outcome::kMoved);
+  EXPECT_TRUE(content(*bern_, "web", 0) == *file::read(a, 1U << 30U));
+}
+
 TEST_F(MoveTest, RefusesWithAllReasonsAtOnce) {
   create("web", "[[disk]]\nsize = \"4M\"\nformat = \"raw\"\n[[network]]\nname = \"default\"\n");
   MigrateRequest request;

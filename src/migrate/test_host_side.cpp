@@ -75,10 +75,12 @@ Result<std::shared_ptr<hypervisor::Machine>> HostSide::incoming_machine(const le
 }
 
 Status HostSide::adopt_incoming(const ledger::MoveId& move) {
+  if (adopts_to_fail > 0) return --adopts_to_fail, fail(Code::kIo, "no space left on device");
   return host_.adopt_incoming(move.hex());
 }
 
 Status HostSide::destroy_incoming(const ledger::MoveId& move) {
+  if (destroys_to_fail > 0) return --destroys_to_fail, fail(Code::kIo, "a file is busy");
   return host_.destroy_incoming(move.hex());
 }
 

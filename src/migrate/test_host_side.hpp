@@ -2,6 +2,8 @@
 
 // For tests: LocalHost over the real host module (the daemon has its own, src/app).
 
+#include <atomic>
+
 #include "host/host.hpp"
 #include "migrate/local_host.hpp"
 
@@ -9,6 +11,8 @@ namespace sealift::migrate {
 
 class HostSide final : public LocalHost {
  public:
+  // So many times in a row these fail, as on a full disk.
+  std::atomic<int> adopts_to_fail{0}, destroys_to_fail{0};
   // All outlive it. guest_user: hypervisor::qemu::guest_user() of the configuration.
   HostSide(host::Host& host, host::VmRecords& records, const hypervisor::Hypervisor& hypervisor,
            std::optional<std::pair<uid_t, gid_t>> guest_user)

@@ -106,6 +106,114 @@ def case_kill_qemu(lab):
     )
 
 
+def case_terminate_source(lab):
+    """SIGTERM to the source's daemon before the seal: the guest runs on while the daemon is away, and moves afterwards."""
+    zurich, bern = hosts = lab.pair(witness=True)
+    zurich.create_vm("web-01", settings="guest.mem=32 guest.rate=5 guest.disk=500")
+    guest = zurich.start_vm("web-01")
+    boot = guest.status()["boot"]
+    for wanted in ("copying", "switching", "switching", "freezing"):
+        limit = ["--bandwidth", "8M"] if wanted == "copying" else []
+        move_id = zurich.begin_move("web-01", bern, "--live", *limit)
+        seen = zurich.wait_move(
+            move_id,
+            lambda m, at=PHASES.index(wanted): m["ended"]
+            or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at),
+        )
+        note(f"wanted {wanted}, at {seen['phase']}: SIGTERM")
+        zurich.terminate()
+        journaled = 'state=sealed' in zurich.log_tail(400).split(move_id[:12])[-1] or any(
+            f"move={move_id[:12]} role=source state=sealed" in line for line in zurich.log_tail(400).splitlines()
+        )
+        if not journaled:
+            assert guest.status()["boot"] == boot
+            first = guest.counter()
+            wait_until("the guest to count on without its daemon", lambda first=first: guest.counter() > first)
+        zurich.start()
+        owner = settle(hosts, "web-01")
+        if owner is bern:
+            note("it was sealed already, and the move went on")
+            bern.wait_ended(bern.begin_move("web-01", zurich, "--live"), "done")
+            settle(hosts, "web-01")
+        assert zurich.vm_state("web-01") == "running" and guest.status()["boot"] == boot
+        guest.verify()
+    zurich.wait_ended(zurich.begin_move("web-01", bern, "--live"), "done")
+    assert bern.guest().status()["boot"] == boot
+
+
+def case_silent_destination(lab):
+    """Sealed, and the destination's daemon stands still before its commit: that is said, the source's abort is ordered, its guest
+    runs again; the next move succeeds."""
+    zurich, bern = lab.pair(relayed=True, witness=True)
+    zurich.create_vm("web-01", settings="guest.mem=24 guest.rate=5")
+    guest = zurich.start_vm("web-01")
+    boot = guest.status()["boot"]
+    zurich.relay.delay = 0.2  # of all that goes to the ledger's server: the commit is slow enough to be caught
+    for attempt in range(6):
+        move_id = zurich.begin_move("web-01", bern, "--live")
+        zurich.wait_move(move_id, lambda m: m["ended"] or m["phase"] in ("sealed", "gave", "fencing"))
+        os.kill(bern.daemon.pid, signal.SIGSTOP)
+        move = zurich.move(move_id)
+        note(f"attempt {attempt}: the destination stands still, the source is {move['phase']}")
+        try:
+            if move["phase"] == "sealed":
+                said = zurich.wait_move(move_id, lambda m: m["phase"] != "sealed" or "unanswered_since" in m)
+                if said["phase"] == "sealed":
+                    assert "since" in said["waiting"], said
+                    move = zurich.wait_ended(move_id)
+        finally:
+            os.kill(bern.daemon.pid, signal.SIGCONT)
+        if move["state"] == "aborted" and move["phase"] == "ended" and "unanswered" in zurich.log_tail(2000):
+            break
+        if settle((zurich, bern), "web-01") is bern:
+            bern.wait_ended(bern.begin_move("web-01", zurich, "--live"), "done")
+            settle((zurich, bern), "web-01")
+            boot = guest.status()["boot"]
+    else:
+        raise AssertionError("the commit was always quicker")
+    note(f"aborted: {move['message']}")
+    zurich.relay.delay = 0
+    assert alive(lab, (zurich, bern), "web-01", boot) is zurich
+    zurich.wait_ended(zurich.begin_move("web-01", bern, "--live"), "done")
+    assert bern.guest().status()["boot"] == boot
+
+
+def case_tampered_control(lab):
+    """A bit flipped on the TLS connections between the hosts, to either side, early and late in a live move: the move goes on over a
+    new connection or is off; the guest is right, and the next move succeeds."""
+    zurich, bern = hosts = lab.pair(relayed=True)
+    zurich.create_vm("web-01", settings="guest.mem=32 guest.rate=5 guest.disk=500")
+    zurich.start_vm("web-01")
+    boot, source = zurich.guest().status()["boot"], zurich
+    for direction in ("to_server", "to_client"):
+        for phase in ("copying", "switching"):
+            target = bern if source is zurich else zurich
+            flipped = []
+
+            def flip(way, data, direction=direction, flipped=flipped):
+                if flipped or way != direction or len(data) < 6 or data[0] != 23:  # application data only
+                    return data
+                flipped.append(len(data))
+                return data[:-1] + bytes([data[-1] ^ 1])
+
+            limit = ["--bandwidth", "8M"] if phase == "copying" else []
+            move_id = source.begin_move("web-01", target, "--live", *limit)
+            at = PHASES.index(phase)
+            source.wait_move(
+                move_id,
+                lambda m, at=at: m["ended"] or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at),
+            )
+            target.relay.on_control = flip
+            move = source.wait_ended(move_id)
+            wait_until("a byte to be flipped", lambda flipped=flipped: flipped)
+            target.relay.honest()
+            note(f"{phase}, {direction}: {move['state']} {move['message']}")
+            source = alive(lab, hosts, "web-01", boot)
+    target = bern if source is zurich else zurich
+    source.wait_ended(source.begin_move("web-01", target, "--live"), "done")
+    assert target.guest().status()["boot"] == boot
+
+
 def case_thawed_source(lab):
     """The destination has started; the frozen source gets SIGTERM, then SIGCONT, as in an orderly shutdown: it doesn't run."""
     zurich, bern = lab.pair(witness=True)
