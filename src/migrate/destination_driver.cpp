@@ -41,11 +41,18 @@ void DestinationDriver::serve(const std::shared_ptr<Conversation>& talk, const S
     }
     if (message.error().code == Code::kTimeout) continue;
     inbox_.update([&](Inbox& inbox) { inbox.ended = message.error(); });
-    const bool resumes = receiving_ && agreed_.mode() == custody::MoveMode::kCold;
-    if (!resumes && !stop_.stopped())
+    if (!resumes() && !stop_.stopped())
       tell(EventKind::kSessionLost, "the connection ended: " + message.error().message);
     return;
   }
+}
+
+// Until everything of a cold move is here, its receiver waits for the next session itself: also one that is
+// only about to begin.
+bool DestinationDriver::resumes() const {
+  if (agreed_.mode() != custody::MoveMode::kCold || loaded_) return false;
+  const std::string phase = progress().phase;
+  return phase == "accepting" || phase == "receiving";
 }
 
 void DestinationDriver::take(const protocol::Message& message) {
@@ -243,6 +250,7 @@ void DestinationDriver::receive(const Stop& stop) {
     }
     const Status received = receive_once(*talk, stop);
     if (received || stop.stopped() || !cold || !(*talk)->session().failure()) {
+      loaded_ = received.has_value();
       receiving_ = false;
       if (received)
         tell(EventKind::kLoaded);

@@ -65,6 +65,7 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   Status receive_once(const std::shared_ptr<Conversation>& talk, const Stop& stop);
   Result<std::shared_ptr<Conversation>> wait_talk(Deadline deadline, const Stop& stop);
   void stop_receiving();
+  bool resumes() const;
 
   // Deeds (destination_deeds.cpp).
   void sync();
@@ -89,6 +90,7 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   std::jthread receiver_;
   StopSource receiver_stop_;
   std::atomic<bool> receiving_{false};
+  std::atomic<bool> loaded_{false};                       // everything was received
   Guarded<std::shared_ptr<DestinationReceive>> receive_;  // shared: the receiver makes it, the others use it
   std::shared_ptr<hypervisor::Machine> machine_;          // shared with the host
   bool deadline_told_ = false;
