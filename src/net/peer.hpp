@@ -4,9 +4,14 @@
 //   0x16  a TLS ClientHello: handshake, HELLO, authorisation, then the handler of its purpose
 //   'B'   a bulk connection ("BULK" …, transport/attach.hpp): raw bytes for the bulk handler, which
 //         authenticates them itself
+//   'C'   a host calls back ("CALL" …, call_wire.hpp): handed to whoever asked for it
 //   else  closed
 // Nobody unauthenticated holds more than a bounded number of threads for longer than the handshake's time:
-// when all are taken, the next connection is closed at once. Authorisation comes BEFORE any handler.
+// when all are taken, the next connection is closed at once (admission.hpp). Authorisation comes BEFORE any
+// handler.
+//
+// A host that cannot be dialled dials by itself when asked (standing.hpp); what comes over such a connection
+// is served here like an accepted one.
 
 #include <functional>
 #include <memory>
@@ -14,6 +19,7 @@
 #include <vector>
 
 #include "crypto/identity.hpp"
+#include "net/admission.hpp"
 #include "net/hello.hpp"
 #include "net/tls.hpp"
 
@@ -23,13 +29,13 @@ struct PeerConnection {
   TlsStream stream;
   crypto::PublicKey key;  // the peer's, proven
   Hello hello;            // the peer's, as it says; authorisation has compared the name with the key
+  std::optional<Endpoint> dialled = {};  // where it was reached; nothing: it came, or has called back
 };
 
 struct PeerServerOptions {
   std::string host_name;
-  std::string domain;                       // told to whom is welcome
-  std::size_t unauthenticated_max = 32;     // connections before authorisation, bulk ones included
-  std::size_t connections_max = 256;        // all of them, one thread each
+  std::string domain;  // told to whom is welcome
+  AdmissionLimits limits = {};
   Milliseconds handshake_deadline{10'000};  // from accept to WELCOME
 };
 
@@ -40,6 +46,8 @@ class PeerServer {
   // Says `authenticated()` once it knows the peer: from then on the connection counts as such.
   using BulkHandler =
       std::function<void(TcpStream stream, const std::function<void()>& authenticated, const Stop& stop)>;
+  // A call back, its preamble still to be read.
+  using CallBackHandler = std::function<void(TcpStream stream, Deadline deadline, const Stop& stop)>;
   // Refuses with a reason, which the peer is told.
   using Authorise = std::function<Status(const crypto::PublicKey& key, const Hello& hello)>;
 
@@ -49,6 +57,7 @@ class PeerServer {
   // Before start(). A purpose without a handler is refused as kUnsupported.
   void on(std::string purpose, Handler handler);
   void on_bulk(BulkHandler handler);
+  void on_call_back(CallBackHandler handler);
 
   Status start(const Endpoint& listen);
   std::uint16_t port() const;
@@ -57,19 +66,19 @@ class PeerServer {
   void stop();
   std::size_t connections() const;
 
+  // Calls back: connects from a thread of its own, says `preamble`, and serves what comes as if the
+  // connection had been accepted. Over TLS nobody but `peer` is served on it.
+  struct Outgoing {
+    Endpoint to;
+    Bytes preamble;
+    crypto::PublicKey peer;
+    std::function<void(Error)> failed;  // it could not be made; on that thread
+  };
+  Status serve_outgoing(Outgoing outgoing);  // kExhausted: too many at this moment; kClosed: stopped
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-struct DialOptions {
-  std::vector<Endpoint> endpoints;  // tried in turn
-  std::optional<crypto::PublicKey> expected;
-  Hello hello;
-};
-// Connects, handshakes, says HELLO. The refusal of the other side comes back as its own code and words.
-// kUnauthorized: another key answers there; kUnavailable: nobody does.
-Result<PeerConnection> dial_peer(const DialOptions& options, const crypto::Identity& identity,
-                                 Deadline deadline, const Stop& stop);
 
 }  // namespace sealift::net

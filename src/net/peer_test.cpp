@@ -151,7 +151,7 @@ TEST(PeerServer, AVersionMismatchNamesBoth) {
 
 TEST(PeerServer, SilentConnectionsAreBoundedAndEndAtTheHandshakesDeadline) {
   PeerServerOptions options = named("bern");
-  options.unauthenticated_max = 2;
+  options.limits.unauthenticated_max = 2;
   options.handshake_deadline = Milliseconds{50};
   PeerServer server(Identity::generate(), options, [](const auto&, const Hello&) -> Status { return {}; });
   ASSERT_TRUE(server.start({"127.0.0.1", 0}));
@@ -165,6 +165,29 @@ TEST(PeerServer, SilentConnectionsAreBoundedAndEndAtTheHandshakesDeadline) {
     const auto got = stream.read_some(byte, kSoon, {});
     EXPECT_TRUE((got && *got == 0) || (!got && got.error().code == Code::kUnavailable));
   }
+}
+
+TEST(PeerServer, AMemberIsServedWhileOneAddressHoldsAllThatItMay) {
+  PeerServerOptions options = named("bern");
+  options.limits.unauthenticated_per_source = 2;
+  const Identity server_key = Identity::generate();
+  PeerServer server(server_key, options, [](const auto&, const Hello&) -> Status { return {}; });
+  server.on("move", [](PeerConnection, const Stop&) {});
+  ASSERT_TRUE(server.start({"::", 0}));
+  std::vector<TcpStream> silent;
+  for (int i = 0; i < 5; ++i)
+    silent.push_back(std::move(*TcpStream::connect({"127.0.0.1", server.port()}, kSoon, {})));
+  Bytes byte(1);
+  for (std::size_t i = 2; i < silent.size(); ++i) {
+    const auto got = silent[i].read_some(byte, kSoon, {});
+    EXPECT_TRUE(got ? *got == 0 : got.error().code == Code::kUnavailable) << "not closed at once";
+  }
+  DialOptions member = to(server, server_key.public_key(), "move");
+  member.endpoints = {{"127.0.0.2", server.port()}};  // the same machine, but the peer's address is 127.0.0.1
+  EXPECT_FALSE(dial_peer(member, Identity::generate(), Deadline::in(Milliseconds{2'000}), {}));
+  member.endpoints = {{"::1", server.port()}};
+  const auto served = dial_peer(member, Identity::generate(), kSoon, {});
+  EXPECT_TRUE(served) << served.error().message;
 }
 
 TEST(PeerServer, RawBulkConnectionsGoToTheBulkHandlerAndOtherBytesNowhere) {

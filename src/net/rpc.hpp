@@ -15,7 +15,7 @@
 #include <memory>
 #include <string>
 
-#include "net/peer.hpp"
+#include "net/dial.hpp"
 #include "net/rpc_codec.hpp"
 
 namespace sealift::net {

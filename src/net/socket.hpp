@@ -51,6 +51,9 @@ class TcpStream final : public SocketStream {
   // A connection whose bytes stay unacknowledged that long is dead (TCP_USER_TIMEOUT, keep-alive).
   void set_dead_after(Milliseconds duration);
   std::string peer() const;  // "192.0.2.7:40112", for the log
+  // Whose places in a server a connection takes: the address in hex; of IPv6 its /64, all of which one
+  // machine may have.
+  std::string source() const;
 };
 
 class TcpListener {

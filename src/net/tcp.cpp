@@ -128,6 +128,20 @@ std::string TcpStream::peer() const {
                             : fmt::format("{}:{}", name, port.data());
 }
 
+std::string TcpStream::source() const {
+  sockaddr_storage address{};
+  socklen_t bytes = sizeof(address);
+  if (::getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0) return "unknown";
+  if (address.ss_family == AF_INET6) {
+    const auto& six = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+    const ByteView octets(six.s6_addr, sizeof(six.s6_addr));
+    // An IPv4 peer of a listener for both: ::ffff:192.0.2.7
+    return IN6_IS_ADDR_V4MAPPED(&six) ? hex(octets.subspan(12)) : hex(octets.first(8));
+  }
+  const auto& four = reinterpret_cast<const sockaddr_in*>(&address)->sin_addr;
+  return hex(ByteView(reinterpret_cast<const std::uint8_t*>(&four), sizeof(four)));
+}
+
 Result<TcpListener> TcpListener::listen(const Endpoint& endpoint) {
   UniqueFd fd;
   if (endpoint.host.empty() || endpoint.host == "::") {

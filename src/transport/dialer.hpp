@@ -3,10 +3,8 @@
 // How an initiator reaches the other side, again and again, from several threads at once. EndpointDialer is
 // the real one.
 
-#include <atomic>
-
-#include "crypto/identity.hpp"
-#include "net/peer.hpp"
+#include "base/guarded.hpp"
+#include "net/dial.hpp"
 
 namespace sealift::transport {
 
@@ -15,7 +13,7 @@ class Dialer {
   virtual ~Dialer() = default;
   // TLS, peer pinned, HELLO said.
   virtual Result<net::PeerConnection> dial_control(Deadline deadline, const Stop& stop) = 0;
-  // Raw TCP to the same port; the session authenticates it (attach.hpp).
+  // Raw TCP to the same host; the session authenticates it (attach.hpp).
   virtual Result<net::TcpStream> dial_bulk(Deadline deadline, const Stop& stop) = 0;
 };
 
@@ -29,7 +27,8 @@ class EndpointDialer final : public Dialer {
  private:
   net::DialOptions options_;
   crypto::Identity identity_;
-  std::atomic<std::size_t> good_ = 0;  // the endpoint that answered last is tried first
+  Guarded<std::optional<net::Endpoint>>
+      dialled_;  // where the last control connection was; nothing: called back
 };
 
 }  // namespace sealift::transport
