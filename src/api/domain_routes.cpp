@@ -18,7 +18,7 @@ Json member_json(const ledger::Member& member, const domain::NodeStatus& status)
   std::string seen = member.info.name == status.self ? "this host" : "-";
   if (peer != status.peers.end()) seen = peer->connected ? "connected" : "unreachable";
   return {{"name", member.info.name.text()},
-          {"endpoint", member.info.endpoints.empty() ? "-" : member.info.endpoints.front()},
+          {"endpoint", member.info.endpoints.empty() ? "calls out only" : member.info.endpoints.front()},
           {"endpoints", member.info.endpoints},
           {"region", member.info.region},
           {"role", role_of(member, status.server)},

@@ -94,8 +94,11 @@ void add_status_routes(HttpServer& server, const StatusServices& services, const
     }
     const auto record =
         SEALIFT_TRY(services.vms.node.update_endpoints(endpoints, Deadline::in(kLedgerWait), stop));
-    return Json{{"record", record.hex()},
-                {"message", "recorded in the ledger; the other members dial the new address from now on"}};
+    return Json{
+        {"record", record.hex()},
+        {"message", endpoints.empty()
+                        ? "recorded in the ledger; this host dials the other members from now on"
+                        : "recorded in the ledger; the other members dial the new address from now on"}};
   });
 }
 

@@ -14,7 +14,8 @@
 #include "host/ledger_records.hpp"
 #include "hypervisor/qemu/machine.hpp"
 #include "migrate/move_manager.hpp"
-#include "net/peer.hpp"
+#include "net/call_back.hpp"
+#include "net/standing.hpp"
 
 namespace sealift::app {
 
@@ -25,9 +26,10 @@ constexpr Milliseconds kQuorumWithin{5'000};
 constexpr Milliseconds kQuorumAgain{1'000};
 constexpr Milliseconds kPurgeEvery{3'600'000};
 
-// How others reach this host, unless the configuration says so: a named listen address, else this machine's
-// name.
+// How others reach this host: as the configuration says (it may say: not at all), else a named listen
+// address, else this machine's name.
 Result<std::vector<std::string>> advertised(const host::HostConfig& config) {
+  if (config.outgoing_only()) return std::vector<std::string>();
   if (!config.advertise.empty()) return config.advertise;
   net::Endpoint endpoint = SEALIFT_TRY(net::Endpoint::parse(config.listen));
   if (endpoint.host.empty() || endpoint.host == "::" || endpoint.host == "0.0.0.0")
@@ -92,6 +94,7 @@ class Daemon {
   Status open_hypervisor();
   Status open_host();
   Status serve_peers();
+  std::vector<net::DialOptions> members_with_address() const;
   Status serve_api();
   void keep_house();
 
@@ -100,6 +103,7 @@ class Daemon {
   HostFile file_;
   crypto::Identity identity_;
   StopSource stop_;
+  net::CallBacks call_backs_;
   std::unique_ptr<domain::Node> node_;
   std::unique_ptr<hypervisor::Hypervisor> hypervisor_;
   hypervisor::HypervisorFacts facts_;
@@ -109,6 +113,7 @@ class Daemon {
   std::unique_ptr<HostForMoves> local_host_;
   std::unique_ptr<migrate::MoveManager> moves_;
   std::unique_ptr<net::PeerServer> peers_;
+  std::unique_ptr<net::StandingConnections> standing_;
   std::unique_ptr<OwnershipWatch> ownership_;
   std::unique_ptr<api::HttpServer> api_;
   std::unique_ptr<api::HttpServer> health_;
@@ -119,6 +124,7 @@ Status Daemon::open_ledger() {
   domain::NodeOptions options;
   options.directory = state_directory_;
   options.self = SEALIFT_TRY(host_info(file_, identity_, config_));
+  options.call_backs = &call_backs_;
   options.on_joined = [this] {
     if (peers_) peers_->set_domain(node_->status().domain.hex());
     if (ownership_) ownership_->look_soon();
@@ -166,6 +172,7 @@ Status Daemon::open_host() {
   options.identity = &identity_;
   options.ledger = node_.get();
   options.host = local_host_.get();
+  options.call_backs = &call_backs_;
   options.incoming_max = config_.accept.moves.value_or(options.incoming_max);
   moves_ = SEALIFT_TRY(migrate::MoveManager::open(std::move(options)));
   return {};
@@ -178,12 +185,32 @@ Status Daemon::serve_peers() {
       [this](const crypto::PublicKey& key, const net::Hello& hello) { return node_->authorise(key, hello); });
   node_->attach(*peers_);
   moves_->attach(*peers_);
+  call_backs_.attach(*peers_);
   const net::Endpoint listen = SEALIFT_TRY(net::Endpoint::parse(config_.listen));
   if (const Status started = peers_->start(listen); !started) {
     return because(started.error(), fmt::format("listen = \"{}\"", config_.listen));
   }
   node_->start();
+  standing_ = std::make_unique<net::StandingConnections>(
+      *peers_, identity_, [this] { return members_with_address(); }, net::StandingConnections::Options{});
   return moves_->start();
+}
+
+// Any of them may be unable to dial this host (a firewall, an address that means nothing there), and nobody
+// knows before it tries: so this host keeps a connection to each.
+std::vector<net::DialOptions> Daemon::members_with_address() const {
+  std::vector<net::DialOptions> list;
+  const auto state = node_->final_state();
+  for (const ledger::Member& member : state->members()) {
+    if (member.info.name == file_.name || member.info.endpoints.empty()) continue;
+    net::DialOptions options;
+    options.endpoints = net::parse_endpoints(member.info.endpoints);
+    options.expected = member.info.key;
+    options.hello.host_name = file_.name.text();
+    options.hello.domain = state->domain().hex();
+    if (!options.endpoints.empty()) list.push_back(std::move(options));
+  }
+  return list;
 }
 
 Status Daemon::serve_api() {
@@ -249,6 +276,7 @@ Daemon::~Daemon() {
   if (health_) health_->stop();
   if (api_) api_->stop();
   ownership_.reset();
+  standing_.reset();
   if (peers_) peers_->stop();
   moves_.reset();
   host_.reset();
@@ -261,9 +289,9 @@ Daemon::~Daemon() {
 Result<std::string> init_host(const file::Path& state_directory, const InitOptions& options) {
   const auto name = ledger::HostName::parse(options.name.empty() ? machine_name() : options.name);
   if (!name) return because(name.error(), "--name");
-  for (const std::string& endpoint : {options.listen, options.advertise}) {
-    if (!endpoint.empty()) SEALIFT_TRY(net::Endpoint::parse(endpoint));
-  }
+  if (!options.listen.empty()) SEALIFT_TRY(net::Endpoint::parse(options.listen));
+  if (!options.advertise.empty() && options.advertise != host::kNoAddress)
+    SEALIFT_TRY(net::Endpoint::parse(options.advertise));
   const HostFile file{.name = *name, .witness_only = options.witness_only, .region = options.region};
   SEALIFT_TRY_STATUS(file::make_private_directory(state_directory));
   if (std::filesystem::exists(state_directory / "host.json")) {

@@ -2,6 +2,7 @@
 
 #include "app/cli.hpp"
 #include "app/daemon.hpp"
+#include "host/config.hpp"
 
 namespace sealift::app {
 
@@ -57,7 +58,8 @@ void add_host_commands(CLI::App& root, Cli& cli) {
                         "the host's name in the domain, [a-z0-9-] (default: this machine's)");
   initialise.add_option("--listen", options.listen,
                         "address and port for everything between hosts (default: [::]:7420)");
-  initialise.add_option("--advertise", options.advertise, "how the other hosts reach it, host:port");
+  initialise.add_option("--advertise", options.advertise,
+                        "how the other hosts reach it, host:port; none: they cannot, it dials them");
   initialise.add_option("--region", options.region, "compared with the domain's policy of allowed regions");
   initialise.add_flag("--witness", options.witness_only,
                       "this host only keeps and signs the ledger: no VMs, no QEMU");
@@ -74,13 +76,18 @@ void add_host_commands(CLI::App& root, Cli& cli) {
 
   static std::vector<std::string> endpoints;
   CLI::App& update = add_command(
-      host, cli, "update", "Tell the domain under which addresses this host is reached",
+      host, cli, "update", "Tell the domain under which addresses this host is reached, or 'none'",
       [&cli]() -> Result<int> {
-        const Json answer = SEALIFT_TRY(cli.client().post("/v1/host/update", {{"endpoints", endpoints}}));
+        const bool none = endpoints == std::vector<std::string>{std::string(host::kNoAddress)};
+        const Json answer = SEALIFT_TRY(
+            cli.client().post("/v1/host/update", {{"endpoints", none ? Json::array() : Json(endpoints)}}));
         if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
         return kExitOk;
       });
-  update.add_option("endpoints", endpoints, "host:port, one or several")->required();
+  update
+      .add_option("endpoints", endpoints,
+                  "host:port, one or several; none: it takes no connections and dials the others")
+      ->required();
 }
 
 }  // namespace sealift::app

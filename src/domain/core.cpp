@@ -115,7 +115,7 @@ void Core::compare_all(const Stop& stop) {
     const auto state = chain().final_state();
     for (const ledger::Member& member : state->members()) {
       const bool other = member.info.name != replica_->self() && member.info.name != state->serving().server;
-      if (!other || member.info.endpoints.empty() || stop.stopped()) continue;
+      if (!other || stop.stopped() || !follow_->may_reach(member)) continue;
       const auto compared = compare_with(member.info.name, Deadline::in(kCompareWait), stop);
       if (const auto evidence = replica_->evidence()) {
         if (options_.follow.on_alarm) options_.follow.on_alarm(evidence->text);

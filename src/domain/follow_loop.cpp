@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "net/call_back.hpp"
 
 namespace sealift::domain {
 namespace {
@@ -34,9 +35,8 @@ FollowLoop::FollowLoop(Replica& replica, Options options) : replica_(replica), o
 
 net::DialOptions FollowLoop::address_of(const ledger::Member& member) const {
   net::DialOptions options;
-  for (const std::string& text : member.info.endpoints) {
-    if (auto endpoint = net::Endpoint::parse(text)) options.endpoints.push_back(std::move(*endpoint));
-  }
+  options.endpoints = net::parse_endpoints(member.info.endpoints);
+  options.call_backs = options_.call_backs;
   options.expected = member.info.key;
   options.hello.purpose = "ledger";
   options.hello.host_name = replica_.self().text();
@@ -64,7 +64,7 @@ Result<net::DialOptions> FollowLoop::server_address() const {
       }
     }
   }
-  if (options.endpoints.empty()) {
+  if (options.endpoints.empty() && (options_.call_backs == nullptr || !options.expected)) {
     return fail(Code::kUnavailable,
                 "{}, which serves the ledger, has no known address: it must say one (host update)",
                 state->serving().server.text());
@@ -99,6 +99,11 @@ Result<Json> FollowLoop::call_member(const ledger::HostName& name, std::string_v
   if (!member) return fail(Code::kNotFound, "{} is not a member", name.text());
   net::RpcClient client(address_of(*member), replica_.identity(), 1);
   return client.call(method, params, deadline, stop);
+}
+
+bool FollowLoop::may_reach(const ledger::Member& member) const {
+  return !member.info.endpoints.empty() ||
+         (options_.call_backs != nullptr && options_.call_backs->standing(member.info.key));
 }
 
 bool FollowLoop::connected() const {

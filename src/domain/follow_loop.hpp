@@ -20,7 +20,8 @@ class FollowLoop {
     Milliseconds redial_max{2'000};
     Milliseconds follow_hold{3'000};
     std::function<void(std::string)> on_alarm;
-    std::function<void()> on_news;  // after each news taken
+    std::function<void()> on_news;         // after each news taken
+    net::CallBacks* call_backs = nullptr;  // for members that cannot be dialled
   };
   FollowLoop(Replica& replica, Options options);
 
@@ -33,6 +34,8 @@ class FollowLoop {
   Result<Json> call_member(const ledger::HostName& member, std::string_view method, const Json& params,
                            Deadline deadline, const Stop& stop);
 
+  // It has an address, or keeps a connection to this host.
+  bool may_reach(const ledger::Member& member) const;
   bool connected() const;
   std::string waiting_for() const;  // empty while connected
   std::optional<ExpulsionProof> removal() const;

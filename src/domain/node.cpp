@@ -66,7 +66,7 @@ Result<Node::Impl::CoreRef> Node::Impl::core() const {
 Status Node::Impl::open_core() {
   Core::Options core_options;
   core_options.compare_every = options.compare_every;
-  core_options.follow = {options.redial_max, options.follow_hold, options.on_alarm, {}};
+  core_options.follow = {options.redial_max, options.follow_hold, options.on_alarm, {}, options.call_backs};
   auto opened =
       Core::open(options.directory, options.self.name, identity, *options.clock, std::move(core_options));
   if (!opened) return std::unexpected(opened.error());

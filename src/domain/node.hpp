@@ -31,13 +31,14 @@
 
 #include "domain/invitation.hpp"
 #include "ledger/ledger.hpp"
-#include "net/peer.hpp"
+#include "net/dial.hpp"
 
 namespace sealift::domain {
 
 struct NodeOptions {
   file::Path directory;
   ledger::HostInfo self;  // name, endpoints that others dial, region, witness_only; the key is the identity's
+  net::CallBacks* call_backs = nullptr;  // for members that cannot be dialled; outlives the node
   const Clock* clock = &system_clock();  // outlives the node
   Random* random = &system_random();     // likewise
   Milliseconds compare_every{10'000};    // followers compare checkpoints with each other; 0: only when told

@@ -50,9 +50,10 @@ Result<std::string> Node::invite(const InviteOptions& options) {
     }
   }
   if (invitation.endpoints.empty()) {
-    return fail(Code::kInvalid,
-                "this host has no address that others can dial: say one (--address, or `address` in the "
-                "configuration)");
+    return fail(
+        Code::kInvalid,
+        "this host takes no connections, so that nobody could use its invitation: invite from a member that "
+        "has an address, or give this one an address (`advertise` in sealift.toml)");
   }
   // A founder may have had no address yet; from now on others must find it.
   const auto member = core->chain().final_state()->member(impl_->options.self.name);

@@ -1,5 +1,6 @@
 #include "host/config.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "hypervisor/toml_reader.hpp"
@@ -74,6 +75,8 @@ void read_accept(TomlTable table, AcceptPolicy* out) {
 void read_root(TomlTable root, HostConfig* out) {
   out->listen = root.text("listen").value_or(out->listen);
   out->advertise = root.texts("advertise").value_or(std::vector<std::string>());
+  if (!out->outgoing_only() && std::ranges::find(out->advertise, kNoAddress) != out->advertise.end())
+    root.problem("advertise", "is either addresses or [\"none\"]");
   out->http = root.text("http").value_or("");
   if (const auto level = root.choice("log_level", {"debug", "info", "warning", "error"}))
     out->log_level = static_cast<LogLevel>(*level);
@@ -127,7 +130,7 @@ std::string_view default_config_text() {
   return R"(# sealift's configuration of this host. Every key is optional; these are the defaults or examples.
 
 # listen = "[::]:7420"                   # one port for everything between hosts
-# advertise = ["zurich.example:7420"]    # how other hosts reach it
+# advertise = ["zurich.example:7420"]    # how other hosts reach it; ["none"]: they cannot, it dials them
 # http = "127.0.0.1:7421"                # /healthz and /metrics; default: none
 # log_level = "info"                     # debug, info, warning, error
 

@@ -4,7 +4,8 @@
 // Validated whole: errors name file, line and key.
 //
 //   listen = "[::]:7420"              # one port for everything between hosts
-//   advertise = ["zurich.example:7420"]  # how others reach it; default: found out when it joins
+//   advertise = ["zurich.example:7420"]  # how others reach it; default: found out when it joins; ["none"]:
+//                                        # they cannot, it dials them
 //   http = "127.0.0.1:7421"           # /healthz and /metrics; default: none
 //   log_level = "info"                # debug, info, warning, error
 //   [qemu]
@@ -50,9 +51,11 @@ struct AcceptPolicy {
   std::optional<std::uint64_t> moves;
 };
 
+constexpr std::string_view kNoAddress = "none";  // in place of an address that others could dial
+
 struct HostConfig {
   std::string listen = "[::]:7420";
-  std::vector<std::string> advertise;
+  std::vector<std::string> advertise;  // empty: to be found out; {kNoAddress}: none
   std::string http;
   LogLevel log_level = LogLevel::kInfo;
   std::string qemu_program = "qemu-system-x86_64";
@@ -63,6 +66,9 @@ struct HostConfig {
   AcceptPolicy accept;
   std::uint32_t quarantine_days = 30;
   std::uint32_t shutdown_seconds = 90;
+
+  // Others cannot dial this host (a firewall, address translation): it calls them.
+  bool outgoing_only() const { return advertise == std::vector<std::string>{std::string(kNoAddress)}; }
 };
 
 Result<HostConfig> parse_config(std::string_view toml, const file::Path& file_name,

@@ -55,12 +55,15 @@ seconds = 5
   EXPECT_EQ(config->accept.from->at(0), "zurich");
   EXPECT_EQ(config->quarantine_days, 7U);
   EXPECT_EQ(config->accelerator, hypervisor::Accelerator::kTcg);
+  EXPECT_FALSE(config->outgoing_only());
+  EXPECT_TRUE(parse("advertise = [\"none\"]")->outgoing_only());
 }
 
 TEST(HostConfig, ErrorsNameFileLineAndKey) {
   const std::vector<std::pair<std::string_view, std::string_view>> table{
       {"lisen = \"x\"", "sealift.toml:1: key 'lisen': there is no such key"},
       {"log_level = \"loud\"", "sealift.toml:1: key 'log_level': must be \"debug\" or"},
+      {"advertise = [\"none\", \"a:1\"]", "sealift.toml:1: key 'advertise': is either addresses or"},
       {"[networks.a]\nvlan = 10", "sealift.toml:2: key 'vlan': needs a bridge"},
       {"[networks.a]\nbridge = \"br0\"\nvlan = 5000", "sealift.toml:3: key 'vlan': must be a whole number"},
       {"[networks.a]\nbridge = \"../br0\"", "sealift.toml:2: key 'bridge'"},

@@ -36,7 +36,9 @@ Result<MigrateAnswer> MoveManager::Impl::migrate(const MigrateRequest& request, 
   MigrateAnswer answer;
   answer.vm_is = where(question.vm, options.self);
   SEALIFT_TRY_STATUS(ask_here(request, question, stop));
-  const bool reachable = request.to != options.self && options.ledger->final_state()->member(request.to);
+  const auto state = options.ledger->final_state();
+  const bool reachable = request.to != options.self && state->member(request.to) &&
+                         one_can_dial(*state, options.self, request.to);
   if (reachable) SEALIFT_TRY_STATUS(ask_there(question, deadline, stop));
   answer.refused = question.verdict.refused;
   answer.checks = fmt::format("{} ok; quorum {} of {}", question.verdict.passed, question.quorum_answered,

@@ -9,11 +9,9 @@ Result<std::shared_ptr<Conversation>> dial(const MoveManagerOptions& options, co
   if (!member)
     return fail(Code::kNotFound, "{} is no member of the domain: sealift domain members", to.text());
   net::DialOptions dialled;
-  for (const std::string& text : member->info.endpoints) {
-    auto endpoint = net::Endpoint::parse(text);
-    if (endpoint) dialled.endpoints.push_back(std::move(*endpoint));
-  }
-  if (dialled.endpoints.empty())
+  dialled.endpoints = net::parse_endpoints(member->info.endpoints);
+  dialled.call_backs = options.call_backs;
+  if (dialled.endpoints.empty() && options.call_backs == nullptr)
     return fail(Code::kUnavailable, "{} has told the domain no address: sealift host update there",
                 to.text());
   dialled.expected = member->info.key;
@@ -25,7 +23,17 @@ Result<std::shared_ptr<Conversation>> dial(const MoveManagerOptions& options, co
   auto opened = transport::Session::initiate(
       std::make_unique<transport::EndpointDialer>(std::move(dialled), *options.identity), session, deadline,
       stop);
-  if (!opened) return because(opened.error(), "reaching " + to.text());
+  if (!opened) {
+    Error error = because(opened.error(), "reaching " + to.text()).error();
+    if (error.code == Code::kUnavailable || error.code == Code::kTimeout) {
+      error.message += fmt::format(
+          ". Nothing was changed. Does {0} run (there: sealift host status), and can one of the two hosts "
+          "dial the "
+          "other?",
+          to.text());
+    }
+    return std::unexpected(std::move(error));
+  }
   return std::make_shared<Conversation>(std::move(*opened));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// How a source reaches a destination: the member's endpoints and key are the ledger's word.
+// How a source reaches a destination: the member's endpoints and key are the ledger's word. One that takes no
+// connections, or none from here, calls back (net/call_back.hpp).
 
 #include "migrate/conversation.hpp"
 #include "migrate/move_manager.hpp"

@@ -22,7 +22,7 @@
 #include "ledger/ledger.hpp"
 #include "migrate/local_host.hpp"
 #include "migrate/progress.hpp"
-#include "net/peer.hpp"
+#include "net/dial.hpp"
 #include "transport/session.hpp"
 
 namespace sealift::migrate {
@@ -33,6 +33,7 @@ struct MoveManagerOptions {
   const crypto::Identity* identity = nullptr;  // these outlive the manager
   ledger::Ledger* ledger = nullptr;
   LocalHost* host = nullptr;
+  net::CallBacks* call_backs = nullptr;  // for members that cannot be dialled; may be absent
   const Clock* clock = &system_clock();
   Random* random = &system_random();
   transport::SessionOptions session;

@@ -67,6 +67,11 @@ void check_ledger(Verdict& verdict, const SourceFacts& facts) {
                 fmt::format("{} is no member of the domain: sealift domain members", to.text()));
   verdict.check(!member || !member->info.witness_only,
                 fmt::format("{} is a witness and holds no VMs", to.text()));
+  verdict.check(
+      to == facts.self || !member || one_can_dial(*facts.state, facts.self, to),
+      fmt::format("neither {0} nor {1} takes connections: give one of them an address that the other can "
+                  "dial (there: sealift host update HOST:PORT)",
+                  facts.self.text(), to.text()));
   verdict.check(!facts.unfinished,
                 fmt::format("move {} of this VM is not finished: sealift moves show {}",
                             facts.unfinished ? facts.unfinished->hex().substr(0, 12) : "", "ID"));
@@ -105,6 +110,14 @@ void Verdict::check(bool holds, std::string reason_if_not) {
 void Verdict::add(std::vector<std::string> reasons) {
   if (reasons.empty()) ++passed;
   for (std::string& reason : reasons) refused.push_back(std::move(reason));
+}
+
+bool one_can_dial(const ledger::State& state, const ledger::HostName& a, const ledger::HostName& b) {
+  const auto takes_connections = [&](const ledger::HostName& name) {
+    const auto member = state.member(name);
+    return member && !member->info.endpoints.empty();
+  };
+  return takes_connections(a) || takes_connections(b);
 }
 
 Verdict check_source(const SourceFacts& facts, const hypervisor::HypervisorFacts& hypervisor) {

@@ -34,6 +34,8 @@ struct SourceFacts {
   std::optional<ledger::MoveId> unfinished;  // in our journal
   std::size_t quorum_answered = 0, quorum_needed = 1;
 };
+// False when both of these members take no connections: then nobody can make one.
+bool one_can_dial(const ledger::State& state, const ledger::HostName& a, const ledger::HostName& b);
 Verdict check_source(const SourceFacts& facts, const hypervisor::HypervisorFacts& hypervisor);
 
 // The destination's: its own hypervisor, its own rules, its own clock against the source's.

@@ -76,8 +76,10 @@ void StandingConnections::keep(const DialOptions& to, const Stop& stop) {
     }
     const Code code = ended.error().code;
     log_debug("peer.standing", {{"at", at.endpoints.front().text()}, {"ended", ended.error().message}});
-    stop.sleep(refused(code) ? options_.refused_pause : pause);
-    pause = std::min(pause * 2, options_.redial_max);
+    stop.sleep(pause);
+    // A new member is refused for the moment until which the other side has seen its record; an expelled one
+    // for good.
+    pause = std::min(pause * 2, refused(code) ? options_.refused_max : options_.redial_max);
   }
 }
 

@@ -21,7 +21,7 @@ class StandingConnections {
   struct Options {
     Milliseconds look_every{1'000};  // at the peers
     Milliseconds redial_max{2'000};
-    Milliseconds refused_pause{10'000};  // after a peer's own refusal
+    Milliseconds refused_max{30'000};  // likewise, while the peer itself refuses
     std::size_t peers_max = 256;
   };
   // Peers with their endpoints, expected keys and the hello; its purpose is set here.

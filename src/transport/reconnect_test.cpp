@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "net/standing.hpp"
 #include "transport/session.hpp"
 #include "transport/test_relay.hpp"
 
@@ -62,6 +63,65 @@ TEST(Reconnect, TenCutsOfEverythingChangeNothing) {
   EXPECT_GE(pair.initiator->counters().reconnects, 10U);
   EXPECT_EQ(pair.accepted->counters().duplicates_dropped, 0U);
   EXPECT_TRUE(pair.initiator->close(Deadline::in(30s), {}));
+}
+
+// The acceptor cannot be dialled: it keeps a connection to the initiator's port, through a relay as
+// everything is, and calls back.
+struct CalledBackPair : Pair {
+  explicit CalledBackPair(SessionOptions options) : Pair(options) {
+    call_backs.attach(zurich);
+    EXPECT_TRUE(zurich.start({.host = "127.0.0.1", .port = 0}));
+    call_backs_ = &call_backs;
+    relay = std::make_unique<Relay>(net::Endpoint{"127.0.0.1", zurich.port()});
+    standing = std::make_unique<net::StandingConnections>(
+        server(), server_identity_,
+        [this] {
+          return std::vector{
+              net::DialOptions{.endpoints = {relay->endpoint()},
+                               .expected = client_identity_.public_key(),
+                               .hello = {.purpose = "reach", .host_name = "bern", .domain = {}}}};
+        },
+        net::StandingConnections::Options{});
+  }
+  ~CalledBackPair() {
+    initiator.reset();
+    accepted.reset();
+    standing.reset();
+    stop_server();
+    zurich.stop();
+  }
+  net::CallBacks call_backs;
+  net::PeerServer zurich{client_identity_,
+                         {.host_name = "zurich", .domain = {}},
+                         [](const auto&, const auto&) { return Status(); }};
+  std::unique_ptr<Relay> relay;
+  std::unique_ptr<net::StandingConnections> standing;
+};
+
+TEST(Reconnect, ASessionWithAHostThatCallsBackOutlivesCutsOfEverything) {
+  CalledBackPair pair({.retry_first = 5ms, .retry_last = 50ms});
+  ASSERT_NO_FATAL_FAILURE(pair.connect());
+  for (std::uint32_t cut = 1; cut <= 3; ++cut) {
+    const auto id = static_cast<StreamId>(cut);
+    StreamWriter writer = pair.initiator->writer(id);
+    StreamReader reader = pair.accepted->reader(id);
+    ASSERT_TRUE(writer.commit(1000));
+    EXPECT_EQ((*reader.next(Deadline::in(30s), {}))->size(), 1000U);
+    pair.relay->refuse(true);
+    pair.relay->cut_all();
+    ASSERT_TRUE(writer.commit(2000));
+    ASSERT_TRUE(writer.finish());
+    ASSERT_TRUE(pair.accepted->send(as_bytes("still there?")));
+    EXPECT_EQ(reader.next(Deadline::in(200ms), {}).error().code, Code::kTimeout);
+    pair.relay->refuse(false);
+    const auto record = reader.next(Deadline::in(30s), {});
+    ASSERT_TRUE(record) << record.error().message;
+    EXPECT_EQ((*record)->size(), 2000U);
+    EXPECT_FALSE(*reader.next(Deadline::in(30s), {}));
+    EXPECT_EQ(as_text(*pair.initiator->receive(Deadline::in(30s), {})), "still there?");
+  }
+  expect_equal_transcripts(pair, {1, 2, 3});
+  EXPECT_GE(pair.initiator->counters().reconnects, 3U);
 }
 
 TEST(Reconnect, NeitherEndSeesAnErrorWhileNothingGetsThrough) {

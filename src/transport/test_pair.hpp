@@ -50,9 +50,12 @@ class Pair {
     accepted = std::move(*state);
   }
   Result<std::unique_ptr<Session>> dial(const crypto::PublicKey& expected, const crypto::Identity& own) {
-    const net::DialOptions dial{.endpoints = {via_.value_or(endpoint())},
+    std::vector<net::Endpoint> endpoints;  // none: the listener takes no connections, it calls back
+    if (call_backs_ == nullptr) endpoints = {via_.value_or(endpoint())};
+    const net::DialOptions dial{.endpoints = std::move(endpoints),
                                 .expected = expected,
-                                .hello = {.purpose = "move", .host_name = "zurich", .domain = {}}};
+                                .hello = {.purpose = "move", .host_name = "zurich", .domain = {}},
+                                .call_backs = call_backs_};
     return Session::initiate(std::make_unique<EndpointDialer>(dial, own.clone()), options_, Deadline::in(10s),
                              {});
   }
@@ -64,16 +67,22 @@ class Pair {
   std::unique_ptr<Session> initiator;
   std::unique_ptr<Session> accepted;
 
+ protected:
+  net::CallBacks* call_backs_ = nullptr;
+  crypto::Identity server_identity_ = crypto::Identity::generate();
+  crypto::Identity client_identity_ = crypto::Identity::generate();
+
  private:
   SessionOptions options_;
   std::optional<net::Endpoint> via_;
-  crypto::Identity server_identity_ = crypto::Identity::generate();
-  crypto::Identity client_identity_ = crypto::Identity::generate();
   Guarded<std::unique_ptr<Session>> accepted_;
   std::unique_ptr<Acceptor> acceptor_;
   net::PeerServer server_{server_identity_,
                           {.host_name = "bern", .domain = {}},
                           [](const auto&, const auto&) { return Status(); }};
+
+ protected:
+  net::PeerServer& server() { return server_; }
 };
 
 inline void send_pattern(Session& session, StreamId id, std::size_t records, std::size_t bytes) {

@@ -70,7 +70,8 @@ class Host:
         self.relay = Relay((address, self.port)) if relayed else None
         self.forwards = [free_port() for _ in range(3)] if namespace is None else []
         self.networks, self.witness = networks, witness
-        self.advertised = f"{address}:{advertise or (self.relay.port if self.relay else self.port)}"
+        own = f"{address}:{advertise or (self.relay.port if self.relay else self.port)}"
+        self.advertised = advertise if advertise == "none" else own
         self.daemon = None
         self.extra = ""  # more configuration, before init or a restart
 

@@ -9,12 +9,13 @@ import time
 import cases_fault
 import cases_host
 import cases_move
+import cases_reach
 import cases_session
 from harness import Lab
 
 CASES = {
     name[5:]: body
-    for module in (cases_host, cases_move, cases_session, cases_fault)
+    for module in (cases_host, cases_move, cases_session, cases_fault, cases_reach)
     for name, body in vars(module).items()
     if name.startswith("case_")
 }

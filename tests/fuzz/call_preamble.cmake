@@ -1,0 +1,1 @@
+sealift_fuzz(call_preamble base crypto net)

@@ -1,0 +1,1 @@
+sealift_fuzz(reach_wait base crypto net)
