@@ -44,7 +44,7 @@ def case_outgoing_only(lab):
 
 
 def case_unreachable_address(lab):
-    """bern's address leads nowhere, bern doesn't know: moves succeed both ways; the ledger's server may be the hidden one."""
+    """zurich, the ledger's server, has told an address that leads nowhere and does not know it: moves succeed both ways."""
     zurich, bern = lab.host("zurich", advertise=free_port()).start(), lab.host("bern").start()
     # zurich serves the ledger and invites; the line names the right address once, the ledger the wrong one.
     line = zurich.cli("domain", "invite")["line"].replace(zurich.advertised, f"{zurich.address}:{zurich.port}")
