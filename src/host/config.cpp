@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
-#include "hypervisor/toml_reader.hpp"
+#include "base/toml.hpp"
 
 namespace sealift::host {
 
 namespace {
-
-using hypervisor::TomlTable;
 
 constexpr std::size_t kConfigBytesMax = 256 * 1024;
 
@@ -103,7 +101,7 @@ void read_root(TomlTable root, HostConfig* out) {
 
 Result<HostConfig> parse_config(std::string_view toml, const file::Path& file_name,
                                 const file::Path& state_directory) {
-  hypervisor::TomlFile file = SEALIFT_TRY(hypervisor::TomlFile::parse(toml, file_name.string()));
+  TomlFile file = SEALIFT_TRY(TomlFile::parse(toml, file_name.string()));
   HostConfig config;
   config.networks["default"] = hypervisor::UserNetwork{};
   config.pools["default"] = state_directory / "pools" / "default";

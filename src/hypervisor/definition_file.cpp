@@ -1,6 +1,6 @@
 #include "hypervisor/definition_file.hpp"
 
-#include "hypervisor/toml_reader.hpp"
+#include "base/toml.hpp"
 
 namespace sealift::hypervisor {
 

@@ -2,7 +2,7 @@
 
 #include "hypervisor/definition_file.hpp"
 #include "hypervisor/facts.hpp"
-#include "hypervisor/toml_reader.hpp"
+#include "base/toml.hpp"
 
 namespace sealift::hypervisor {
 namespace {

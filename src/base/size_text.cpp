@@ -2,9 +2,9 @@
 #include <charconv>
 #include <limits>
 
-#include "hypervisor/toml_reader.hpp"
+#include "base/toml.hpp"
 
-namespace sealift::hypervisor {
+namespace sealift {
 
 namespace {
 
@@ -40,4 +40,4 @@ std::string format_size(std::uint64_t bytes) {
   return fmt::format("{}", bytes);
 }
 
-}  // namespace sealift::hypervisor
+}  // namespace sealift

@@ -1,4 +1,4 @@
-#include "hypervisor/toml_reader.hpp"
+#include "base/toml.hpp"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +7,7 @@
 // Debian ships toml++ as a library built with exceptions; they end in this file.
 #include <toml++/toml.h>
 
-namespace sealift::hypervisor {
+namespace sealift {
 
 namespace detail {
 
@@ -247,4 +247,4 @@ Status TomlFile::finish() {
   return fail(Code::kInvalid, "{}", all);
 }
 
-}  // namespace sealift::hypervisor
+}  // namespace sealift

@@ -1,6 +1,6 @@
 #pragma once
 
-// Reads operators' TOML files (VM definition, host configuration) and collects every problem with file, line
+// Reads operators' TOML files (VM definition, host, balancer) and collects every problem with file, line
 // and key, so that a file is validated whole: "vm.toml:4: key 'memory': …", one a line. Keys that nobody
 // asked for are problems too. toml++ stays behind this header.
 
@@ -14,7 +14,7 @@
 
 #include "base/result.hpp"
 
-namespace sealift::hypervisor {
+namespace sealift {
 
 namespace detail {
 struct TomlDocument;
@@ -69,4 +69,4 @@ class TomlFile {
 Result<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);  // the largest unit that divides it
 
-}  // namespace sealift::hypervisor
+}  // namespace sealift
