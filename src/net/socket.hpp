@@ -90,6 +90,8 @@ class UnixListener {
   UnixListener& operator=(UnixListener&& other) noexcept;
   ~UnixListener();
   Result<UnixStream> accept(Deadline deadline, const Stop& stop);
+  // Another process listens at the path now: it is left there.
+  void disown() { fd_.reset(); }
   const file::Path& path() const { return path_; }
 
  private:

@@ -1,0 +1,1 @@
+sealift_fuzz(balance_health balance)

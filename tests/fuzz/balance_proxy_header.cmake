@@ -1,0 +1,1 @@
+sealift_fuzz(balance_proxy_header balance)
