@@ -29,6 +29,7 @@ void add_vm_commands(CLI::App& root, Cli& cli);
 void add_domain_commands(CLI::App& root, Cli& cli);
 void add_move_commands(CLI::App& root, Cli& cli);
 void add_ledger_commands(CLI::App& root, Cli& cli);
+void add_balance_commands(CLI::App& root, Cli& cli);
 
 // Registers `sealift … name` with its help; action runs when it was chosen.
 CLI::App& add_command(CLI::App& parent, Cli& cli, const std::string& name, const std::string& help,

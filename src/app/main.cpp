@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   add_move_commands(root, cli);
   add_domain_commands(root, cli);
   add_ledger_commands(root, cli);
+  add_balance_commands(root, cli);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

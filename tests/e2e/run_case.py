@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+import cases_balance
 import cases_fault
 import cases_host
 import cases_move
@@ -15,7 +16,7 @@ from harness import Lab
 
 CASES = {
     name[5:]: body
-    for module in (cases_host, cases_move, cases_session, cases_fault, cases_reach)
+    for module in (cases_balance, cases_host, cases_move, cases_session, cases_fault, cases_reach)
     for name, body in vars(module).items()
     if name.startswith("case_")
 }
