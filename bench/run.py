@@ -11,6 +11,7 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import balance_peer
 import qemu_peer
 import rows
 
@@ -131,7 +132,7 @@ def bench_move(options):
         shutil.rmtree(work, ignore_errors=True)
 
 
-GROUPS = {"move": bench_move}
+GROUPS = {"balance": balance_peer.bench_balance, "move": bench_move}
 
 
 def main():
@@ -140,6 +141,7 @@ def main():
     parser.add_argument("--sealift", required=True, type=pathlib.Path)
     parser.add_argument("--guest", required=True, type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement of group balance")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     unknown = set(options.groups) - set(GROUPS)

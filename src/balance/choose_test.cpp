@@ -113,7 +113,9 @@ TEST(IpHash, RemovingAServerMovesOnlyItsClientsAndSharesStayInTheirBound) {
     weights[gone] = 0;
     PoolView without = make_pool(Algorithm::kIpHash, weights);
     without.index(all.table);
-    const PoolView afresh = indexed(make_pool(Algorithm::kIpHash, weights));
+    // Made from nothing, it is the same. (With 1,000 servers that takes seconds in a debug build.)
+    const bool compare = count <= 100;
+    const PoolView afresh = compare ? indexed(make_pool(Algorithm::kIpHash, weights)) : PoolView{};
     PoolView again = make_pool(Algorithm::kIpHash, std::vector<std::uint32_t>(count, 1));
     again.index(without.table);
     for (std::uint64_t client = 0; client < 20'000; ++client) {
@@ -124,7 +126,9 @@ TEST(IpHash, RemovingAServerMovesOnlyItsClientsAndSharesStayInTheirBound) {
         EXPECT_EQ(after, before);
       }
       EXPECT_NE(after, gone);
-      EXPECT_EQ(choose(afresh, key, {}, 0).server, after) << "history counts";
+      if (compare) {
+        EXPECT_EQ(choose(afresh, key, {}, 0).server, after) << "history counts";
+      }
       EXPECT_EQ(choose(again, key, {}, 0).server, before) << "who comes back finds its clients";
     }
   }

@@ -87,7 +87,11 @@ void Registry::tick_server(Pool& pool, Server& server, SteadyTime now) {
     const bool nobody_waits = server.live->held.load() == 0 && pool.live->waiting.load() == 0;
     if (nobody_waits || now >= server.gate_until) server.gate = Gate::kOpen, changed_ = true;
   }
-  if (server.up_since != SteadyTime{} && now < server.up_since + pool.spec.slow_start + Milliseconds{200})
+  if (server.up_since != SteadyTime{}) {  // its weight grows; the whole of it is the last step
+    if (now - server.up_since >= pool.spec.slow_start) server.up_since = {};
+    changed_ = true;
+  }
+} && now < server.up_since + pool.spec.slow_start + Milliseconds{200})
     changed_ = true;
 }
 

@@ -20,6 +20,13 @@ Config config_of(std::string_view pool_keys, std::initializer_list<std::string_v
   return *config;
 }
 
+ServerSpec server_named(const std::string& name) {
+  ServerSpec spec;
+  spec.name = name;
+  spec.address = *Address::parse("127.0.0.1:81");
+  return spec;
+}
+
 struct Fixture : testing::Test {
   Registry registry;
   SteadyTime now{seconds{1000}};
@@ -42,7 +49,8 @@ struct Fixture : testing::Test {
     return 0;
   }
   Json server_status(std::string_view name) {
-    for (const Json& server : registry.status(now)["pools"][0]["servers"])
+    const Json status = registry.status(now);
+    for (const Json& server : status["pools"][0]["servers"])
       if (server["name"] == name) return server;
     return {};
   }
@@ -105,7 +113,7 @@ TEST_F(RegistryTest, CommandsOutliveAReloadAndTheStatusSaysSo) {
   load("", {"a", "b"});
   ASSERT_TRUE(registry.set_admin({"p", "a"}, Admin::kDrain, now));
   ASSERT_TRUE(registry.set_weight({"p", "b"}, 7));
-  ASSERT_TRUE(registry.add("p", {.name = "c", .address = *Address::parse("127.0.0.1:81")}, now));
+  ASSERT_TRUE(registry.add("p", server_named("c"), now));
   load("", {"a", "b"});
   EXPECT_EQ(view("a").weight, 0U);
   EXPECT_EQ(view("b").weight, 700U);
@@ -131,7 +139,7 @@ TEST_F(RegistryTest, RemovedServersSlotIsUsedAgainOnlyWhenNobodyCanCountOnIt) {
   counts.active[live->slot] = 1;
   ASSERT_TRUE(registry.remove({"p", "a"}));
   const auto generation = registry.snapshot(now)->generation;
-  ASSERT_TRUE(registry.add("p", {.name = "n", .address = {}}, now));
+  ASSERT_TRUE(registry.add("p", server_named("n"), now));
   EXPECT_NE(view("n").live->slot, live->slot);
   registry.tick(now, generation);
   EXPECT_EQ(registry.status(now)["pools"][0]["leaving"], 1);

@@ -76,7 +76,7 @@ def case_balance_reload_and_restart(lab):
     steady = Steady(balance, rate=400)
     kept = socket.create_connection(("127.0.0.1", balance.port))
     kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    first = kept.recv(4096)
+    assert b"200 OK" in kept.recv(4096)
     balance.cli("server", "drain", "web", "s0")
     balance.configure()
     balance.cli("reload")
@@ -100,7 +100,7 @@ def case_balance_reload_and_restart(lab):
         assert balance.server("s0")["state"] == "draining", "the command outlives the restart"
         if kept:
             kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert kept.recv(4096) == first, "an open connection goes on in the old process"
+            assert b"200 OK" in kept.recv(4096), "an open connection goes on in the old process"
             kept.close()
             kept = None
         wait_process_end(old)
@@ -147,11 +147,11 @@ def case_balance_odd_peers(lab):
             got_reset.set()
 
     def half(connection):
-        data = b""
-        while piece := connection.recv(65536):
-            data += piece
+        received = hashlib.sha256()
+        while piece := connection.recv(1 << 20):
+            received.update(piece)
         got_end.set()
-        connection.sendall(hashlib.sha256(data).digest())
+        connection.sendall(received.digest())
         connection.close()
 
     def resets(connection):
@@ -170,7 +170,7 @@ def case_balance_odd_peers(lab):
     more = ""
     for name, (port, server) in sinks.items():
         more += f'[[listener]]\nname = "{name}"\naddress = "127.0.0.1:{port}"\npool = "{name}"\n'
-        more += f'[pool.{name}]\nidle_timeout_ms = 3000\n[pool.{name}.health]\ncheck = "none"\n'
+        more += f'[pool.{name}]\nidle_timeout_ms = {3000 if name == "silent" else 60000}\n[pool.{name}.health]\ncheck = "none"\n'
         more += server.entry("odd").replace("pool.web", f"pool.{name}")
     balance = Balance(lab, servers=1, more=more)
     balance.start()
@@ -293,7 +293,7 @@ def case_balance_proxy_and_routes(lab):
         text = body.decode()
         assert status == 200 and text.endswith("# EOF\n") and 'server_connections_total{pool="web",server="s0"}' in text
         wait_until("the access log", lambda: "client=192.0.2.7:4711" in log.read_text())
-        assert "bad PROXY header" in log.read_text()
+        wait_until("the access log", lambda: "bad PROXY header" in log.read_text())
         balance.process.terminate()
         balance.process.wait(60)
         nginx.kill()

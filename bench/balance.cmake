@@ -1,0 +1,4 @@
+add_executable(balance_load balance_load.cpp)
+target_link_libraries(balance_load PRIVATE sealift_options fmt::fmt)
+add_executable(balance_choose_bench balance_choose_bench.cpp)
+target_link_libraries(balance_choose_bench PRIVATE sealift_balance sealift_options)
