@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
+#include "base/toml.hpp"
 #include "hypervisor/definition_file.hpp"
 #include "hypervisor/facts.hpp"
-#include "base/toml.hpp"
 
 namespace sealift::hypervisor {
 namespace {
