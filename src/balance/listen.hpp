@@ -28,11 +28,11 @@ class Heir {
  public:
   // kNotFound, kUnavailable: nobody hands anything over there.
   static Result<Heir> connect(const file::Path& path);
+  explicit Heir(net::UnixStream stream) : stream_(std::move(stream)) {}
   Result<Inheritance> receive();
   Status ready();
 
  private:
-  explicit Heir(net::UnixStream stream) : stream_(std::move(stream)) {}
   net::UnixStream stream_;
 };
 

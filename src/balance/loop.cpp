@@ -1,5 +1,6 @@
 #include "balance/loop.hpp"
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -75,6 +76,11 @@ void Loop::finish(SteadyTime deadline) {
 }
 
 void Loop::run() {
+  // splice(2) has no MSG_NOSIGNAL.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   std::array<epoll_event, 256> events;
   now_ms_ = steady_ms();
   timers_.start(now_ms_);
@@ -226,23 +232,6 @@ void Loop::end(std::uint32_t number, Ending ending, std::string_view why) {
   c.stage = Stage::kFree;
   dropped_.push_back(number);
   counters_.closed.fetch_add(1, std::memory_order_relaxed);
-}
-
-void Loop::watch(std::uint32_t number, Side side, std::uint32_t events, int operation) {
-  Connection& c = connections_[number];
-  c.watched_out[side] = (events & EPOLLOUT) != 0;
-  epoll_event event{.events = events | EPOLLRDHUP | EPOLLET,
-                    .data = {.u64 = std::uint64_t{number} * 2 + side}};
-  if (::epoll_ctl(epoll_.get(), operation, c.fd[side], &event) != 0)
-    log_error("balance.epoll", {{"errno", errno}});  // out of memory: the time-out ends this connection
-}
-
-void Loop::arm(std::uint32_t number, Stage stage, Milliseconds patience) {
-  Connection& c = connections_[number];
-  c.stage = stage;
-  c.active_ms = now_ms_;
-  c.patience_ms = static_cast<std::uint32_t>(patience.count());
-  timers_.arm(connections_, number, now_ms_);
 }
 
 }  // namespace sealift::balance

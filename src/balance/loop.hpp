@@ -38,7 +38,6 @@ class Loop {
                                              std::shared_ptr<const Snapshot> first);
   ~Loop();  // as finish() with no time left
 
-  // From the control thread.
   void post(std::shared_ptr<const Snapshot> snapshot);
   void listen(ListenSocket socket);
   void close_listener(const std::string& name);  // what has connected is still served
@@ -58,24 +57,22 @@ class Loop {
   };
   enum class Ending { kClean, kReset };
   enum class Progress { kIdle, kBlocked, kEnded, kMore, kSourceLost, kTargetLost };
-
   Loop(const LoopOptions& options, std::shared_ptr<const Snapshot> first);
   Status open_descriptors();
-  // loop.cpp
   void run();
   void on_event(std::uint64_t data, std::uint32_t events);
   void read_mail();
   void take_snapshot(std::shared_ptr<const Snapshot> snapshot);
   void tick();
   void end(std::uint32_t number, Ending ending, std::string_view why);
-  void watch(std::uint32_t number, Side side, std::uint32_t events, int operation);
-  void arm(std::uint32_t number, Stage stage, Milliseconds patience);
   // loop_accept.cpp
   void accept_some(std::size_t listener);
   void welcome(std::size_t listener, int fd, const sockaddr_storage& from);
   void read_header(std::uint32_t number);
   void route(std::uint32_t number);
   void set_accepting(bool on);
+  void watch(std::uint32_t number, Side side, std::uint32_t events, int operation);
+  void arm(std::uint32_t number, Stage stage, Milliseconds patience);
   // loop_dispatch.cpp
   void dispatch(std::uint32_t number);
   void dial(std::uint32_t number, const PoolView& pool, const ServerView& server);
@@ -83,8 +80,8 @@ class Loop {
   void connected(std::uint32_t number);
   void connect_failed(std::uint32_t number);
   void wait(std::uint32_t number, const PoolView& pool, const Choice& choice);
-  void leave_queue(std::uint32_t number);
   bool let_go(const PoolView& pool, const ServerView& server);
+  void leave_queue(std::uint32_t number);
   void retry_waiting();
   // loop_pump.cpp
   void move(std::uint32_t number, Side from);
@@ -113,8 +110,7 @@ class Loop {
   std::uint32_t now_ms_ = 0;
   bool accepting_ = true, slot_freed_ = false;
   std::optional<SteadyTime> finish_;
-
-  Guarded<Mail> mail_;
+  Guarded<Mail> mail_;  // from the control thread
   std::atomic<bool> finished_{false};
   std::atomic<std::uint64_t> generation_{0};
   std::atomic<std::size_t> open_{0};

@@ -1,4 +1,4 @@
-// Loop: new connections, PROXY headers of clients, and to which pool they go.
+// Loop: new connections, PROXY headers of clients, to which pool they go; what is watched of a connection.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -92,6 +92,23 @@ void Loop::route(std::uint32_t number) {
   c.pool_id = view->routes.find(c.client).value_or(view->pool);
   if (c.pool_id == kNoPool) return end(number, Ending::kReset, "no route for this client");
   dispatch(number);
+}
+
+void Loop::watch(std::uint32_t number, Side side, std::uint32_t events, int operation) {
+  Connection& c = connections_[number];
+  c.watched_out[side] = (events & EPOLLOUT) != 0;
+  epoll_event event{.events = events | EPOLLRDHUP | EPOLLET,
+                    .data = {.u64 = std::uint64_t{number} * 2 + side}};
+  if (::epoll_ctl(epoll_.get(), operation, c.fd[side], &event) != 0)
+    log_error("balance.epoll", {{"errno", errno}});  // out of memory: the time-out ends this connection
+}
+
+void Loop::arm(std::uint32_t number, Stage stage, Milliseconds patience) {
+  Connection& c = connections_[number];
+  c.stage = stage;
+  c.active_ms = now_ms_;
+  c.patience_ms = static_cast<std::uint32_t>(patience.count());
+  timers_.arm(connections_, number, now_ms_);
 }
 
 }  // namespace sealift::balance
