@@ -92,7 +92,6 @@ class Loop {
   Progress pass_end(Connection& c, Side from);
   void make_bulk(Flow& flow);
   void write_log(const Connection& c, std::string_view why);
-
   LoopOptions options_;
   std::shared_ptr<const Snapshot> snapshot_;
   UniqueFd epoll_, wake_;
