@@ -91,8 +91,6 @@ void Registry::tick_server(Pool& pool, Server& server, SteadyTime now) {
     if (now - server.up_since >= pool.spec.slow_start) server.up_since = {};
     changed_ = true;
   }
-} && now < server.up_since + pool.spec.slow_start + Milliseconds{200})
-    changed_ = true;
 }
 
 void Registry::forget_left(Pool& pool, std::uint64_t settled) {
