@@ -89,7 +89,8 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
     factor = std::pow(1024.0, static_cast<double>(kUnits.find(unit.front()) + 1));
     known = unit.size() == 1 || unit.substr(1) == "iB" || unit.substr(1) == "B";
   }
-  if (error != std::errc() || !known || value < 0 || value * factor > 9e18) {
+  const bool fits = value >= 0 && value * factor <= 9e18;  // "nan" is a number to from_chars, and doesn't
+  if (error != std::errc() || !known || !fits) {
     return fail(Code::kInvalid, "'{}' is not a size: write 4096, 512M or 1.5G (powers of 1024)", text);
   }
   return static_cast<std::uint64_t>(value * factor);

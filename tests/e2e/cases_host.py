@@ -125,6 +125,7 @@ def case_errors(lab):
     run("vm", "start", "nothing", says=["nothing", "vm"])
     run("vm", "frobnicate", code=EXIT_USAGE)
     run("migrate", "nothing", "--to", "bern", says="nothing")
+    run("migrate", "nothing", "--to", "bern", "--bandwidth", "nan", code=EXIT_USAGE, says="size")
     run("moves", "show", "1234", says="1234")
     run("verify", lab.folder / "missing.receipt", says="missing.receipt")
 
