@@ -11,7 +11,7 @@ constexpr std::size_t kMethodBytesMax = 64;
 constexpr std::size_t kMessageBytesMax = 4096;
 
 Result<Json> decode_answer(ByteView body, std::uint64_t id) {
-  const Json answer = SEALIFT_TRY(json::parse(as_text(body), kRpcBodyBytesMax));
+  Json answer = SEALIFT_TRY(json::parse(as_text(body), kRpcBodyBytesMax));
   if (SEALIFT_TRY(json::number(answer, "id")) != id)
     return fail(Code::kInvalid, "an answer to another request");
   return answer;
