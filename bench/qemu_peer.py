@@ -56,7 +56,7 @@ def make_certificates(directory):
 
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-keyout", "ca-key.pem", "-out", "ca-cert.pem",
             "-subj", "/CN=bench CA", "-addext", "basicConstraints=critical,CA:true", "-addext", "keyUsage=critical,keyCertSign")
-    (directory / "ext").write_text("subjectAltName=DNS:bench\nkeyUsage=digitalSignature,keyEncipherment\n"
+    (directory / "ext").write_text("subjectAltName=DNS:bench,IP:127.0.0.1\nkeyUsage=digitalSignature,keyEncipherment\n"
                                    "extendedKeyUsage=serverAuth,clientAuth\n")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "req.pem", "-subj", "/CN=bench")
     openssl("x509", "-req", "-in", "req.pem", "-CA", "ca-cert.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "3650",

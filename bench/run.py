@@ -12,8 +12,10 @@ import time
 
 sys.dont_write_bytecode = True
 import balance_peer
+import disk_peer
 import qemu_peer
 import rows
+import where
 
 MEMORY_MIB, FILLED_MIB = 2048, 1536
 DEFINITION = """name = "bench"
@@ -22,6 +24,14 @@ memory_preallocate = true
 kernel = "{guest}/vmlinuz"
 initrd = "{guest}/initrd.img"
 cmdline = "console=ttyS0 quiet guest.mem={filled} guest.rate=0 guest.disk=0"
+"""
+COLD_DEFINITION = """name = "cold"
+memory = "128MiB"
+kernel = "{guest}/vmlinuz"
+
+[[disk]]
+name = "vda"
+size = "4GiB"
 """
 
 
@@ -43,8 +53,11 @@ class Host:
             raise RuntimeError(f"sealift {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def show(self, vm):
+        return json.loads(self("--json", "vm", "show", vm))
+
     def vm_pid(self):
-        return json.loads(self("--json", "vm", "show", "bench"))["pid"]
+        return self.show("bench")["pid"]
 
     def peak_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -64,71 +77,149 @@ def wait_ready(host):
         time.sleep(0.1)
 
 
-def our_move(source, target):
-    """One live move. Milliseconds, CPU seconds of both daemons and both QEMUs, the report."""
-    pid = source.vm_pid()
-    before = qemu_peer.cpu_seconds(source.process.pid) + qemu_peer.cpu_seconds(target.process.pid) + qemu_peer.cpu_seconds(pid)
-    move = subprocess.Popen([source.sealift, "--state", source.state, "--json", "migrate", "bench", "--to", target.name],
+def finished(move, vm):
+    """The report of a `sealift migrate --json` that has ended."""
+    lines = [json.loads(line) for line in move.stdout.read().splitlines()]
+    if move.returncode != 0:
+        raise RuntimeError(f"the move of {vm} failed: {lines[-1]}")
+    return lines[-1]["report"]
+
+
+def start_move(source, target, vm):
+    return subprocess.Popen([source.sealift, "--state", source.state, "--json", "migrate", vm, "--to", target.name],
                             stdout=subprocess.PIPE, text=True)
-    last_source_cpu = 0
+
+
+def live_move(source, target):
+    """Milliseconds, CPU seconds of each process, the report."""
+    pid = source.vm_pid()
+    daemons = {f"daemon at {end}": host.process.pid for end, host in (("source", source), ("destination", target))}
+    before = {name: qemu_peer.cpu_seconds(process) for name, process in daemons.items()}
+    qemu_before = qemu_cpu = qemu_peer.cpu_seconds(pid)
+    move = start_move(source, target, "bench")
     while move.poll() is None:
         try:
-            last_source_cpu = qemu_peer.cpu_seconds(pid)
+            qemu_cpu = qemu_peer.cpu_seconds(pid)
         except (FileNotFoundError, ProcessLookupError, IndexError):
             pass
         time.sleep(0.01)
-    lines = [json.loads(line) for line in move.stdout.read().splitlines()]
-    if move.returncode != 0:
-        raise RuntimeError(f"the move failed: {lines[-1]}")
-    report = lines[-1]["report"]
-    after = qemu_peer.cpu_seconds(source.process.pid) + qemu_peer.cpu_seconds(target.process.pid) + last_source_cpu
-    after += qemu_peer.cpu_seconds(target.vm_pid())
-    return {"ms": report["total_ms"], "cpu": after - before, "report": report}
+    report = finished(move, "bench")
+    cpu = {name: qemu_peer.cpu_seconds(process) - before[name] for name, process in daemons.items()}
+    cpu["QEMU at source"] = qemu_cpu - qemu_before
+    cpu["QEMU at destination"] = qemu_peer.cpu_seconds(target.vm_pid())
+    return {"ms": report["total_ms"], "cpu": cpu, "report": report}
+
+
+def cold_move(source, target):
+    """The same of a powered-off VM. What an earlier move left in quarantine is erased first: everything is sent."""
+    for host in (source, target):
+        for entry in json.loads(host("--json", "quarantine", "list")):
+            host("quarantine", "purge", entry["id"])
+    pids = {"daemon at source": source.process.pid, "daemon at destination": target.process.pid}
+    before = {name: qemu_peer.cpu_seconds(pid) for name, pid in pids.items()}
+    move = start_move(source, target, "cold")
+    move.wait()
+    report = finished(move, "cold")
+    return {"ms": report["total_ms"], "cpu": {name: qemu_peer.cpu_seconds(pid) - before[name] for name, pid in pids.items()},
+            "report": report}
+
+
+def print_where(title, work, here, there, gib, move, vm):
+    """One more move, not counted, under perf."""
+    pids = {"daemon at source": here.process.pid, "daemon at destination": there.process.pid}
+    if here.show(vm).get("pid"):
+        pids["QEMU at source"] = here.show(vm)["pid"]
+    _, script = where.measure(work / "perf.data", lambda: move(here, there))
+    if there.show(vm).get("pid"):
+        pids["QEMU at destination"] = there.show(vm)["pid"]
+    where.print_table(title, script, pids, gib)
+
+
+def print_processes(title, runs, gib):
+    print(f"{title}, CPU s/GiB: " + ", ".join(
+        f"{name} {rows.median([run['cpu'][name] for run in runs]) / gib:.2f}" for name in runs[0]["cpu"]))
+
+
+def live_rows(options, work, hosts):
+    (work / "vm.toml").write_text(DEFINITION.format(memory=MEMORY_MIB, filled=FILLED_MIB, guest=options.guest.resolve()))
+    here, there = hosts
+    here("vm", "create", str(work / "vm.toml"))
+    here("vm", "start", "bench")
+    wait_ready(here)
+    ours, theirs, gib = [], {}, FILLED_MIB / 1024
+    for _ in range(options.runs):
+        ours.append(live_move(here, there))
+        here, there = there, here
+        for name, tls, channels in (("TLS", True, 0), ("TLS multifd 2", True, 2), ("plain TCP", False, 0)):
+            theirs.setdefault(name, []).append(qemu_peer.migrate(work, options.guest, MEMORY_MIB, FILLED_MIB, tls, channels))
+    print_where("live move", work, here, there, gib, live_move, "bench")
+    there("vm", "kill", "bench")
+    median = {name: (rows.median([r["ms"] for r in runs]), rows.median([r["cpu"] for r in runs]) / gib)
+              for name, runs in theirs.items()}
+    for name, (ms, cpu) in median.items():
+        print(f"QEMU {name}: {ms:.0f} ms ({rows.spread([r['ms'] for r in theirs[name]])}), {cpu:.2f} CPU s/GiB, "
+              f"pause {rows.median([r['downtime_ms'] for r in theirs[name]]):.0f} ms")
+    print_processes("live move", ours, gib)
+    best = min(("TLS", "TLS multifd 2"), key=lambda name: median[name][0])
+    least = min(("TLS", "TLS multifd 2"), key=lambda name: median[name][1])
+    totals = [run["ms"] for run in ours]
+    custody = ("seal", "compare", "freeze", "ledger", "start")
+    added = [sum(run["report"]["pause_parts_ms"].get(part, 0) for part in custody) for run in ours]
+    parts = sorted({part for run in ours for part in run["report"]["pause_parts_ms"]})
+    print("pause, medians in ms: " + ", ".join(
+        f"{part} {rows.median([run['report']['pause_parts_ms'].get(part, 0) for run in ours]):.0f}" for part in parts))
+    return [
+        rows.Row("live move, 2 GiB guest, 1.5 GiB random, idle", f"QEMU {best}", rows.median(totals), median[best][0], "ms", 0.65,
+                 rows.spread(totals)),
+        rows.Row("the same, CPU of all processes", f"QEMU {least}", rows.median([sum(r["cpu"].values()) for r in ours]) / gib,
+                 median[least][1], "s/GiB", 0.7),
+        rows.Row("what custody adds to the downtime", "–", rows.median(added), None, "ms", 50, rows.spread(added)),
+    ]
+
+
+def cold_rows(options, work, hosts):
+    image = work / "image.raw"
+    disk_peer.fill(image)
+    (work / "cold.toml").write_text(COLD_DEFINITION.format(guest=options.guest.resolve()))
+    here, there = hosts
+    here("vm", "create", str(work / "cold.toml"))
+    subprocess.run(["cp", "--sparse=always", image, here.show("cold")["disks"][0]["path"]], check=True)
+    ours, theirs, gib = [], {}, disk_peer.DATA_BYTES / (1 << 30)
+    for _ in range(options.runs):
+        ours.append(cold_move(here, there))
+        here, there = there, here
+        for connections in (1, 2, 4):
+            theirs.setdefault(connections, []).append(disk_peer.copy(work / "certificates", image, work / "copy.raw", connections))
+    same = subprocess.run(["cmp", image, here.show("cold")["disks"][0]["path"]]).returncode == 0
+    if not same:
+        raise RuntimeError("the image that arrived differs from the one that was sent")
+    for connections, runs in theirs.items():
+        print(f"nbdcopy TLS, {connections} connections: {rows.median([r['ms'] for r in runs]):.0f} ms "
+              f"({rows.spread([r['ms'] for r in runs])}), {rows.median([r['cpu'] for r in runs]) / gib:.2f} CPU s/GiB")
+    print_processes("cold move", ours, gib)
+    print_where("cold move", work, here, there, gib, cold_move, "cold")
+    median = {connections: rows.median([r["ms"] for r in runs]) for connections, runs in theirs.items()}
+    best = min(median, key=median.get)
+    totals = [run["ms"] for run in ours]
+    return [rows.Row("cold move, 4 GiB sparse image, 1.25 GiB of data", f"nbdcopy TLS, {best} connections", rows.median(totals),
+                     median[best], "ms", 1.1, rows.spread(totals))]
 
 
 def bench_move(options):
     work = pathlib.Path(tempfile.mkdtemp(prefix="sealift-bench-"))
     os.chmod(work, 0o711)
-    zurich = bern = None
+    hosts = []
     try:
         qemu_peer.make_certificates(work / "certificates")
-        zurich, bern = (Host(options.sealift, work, name) for name in ("zurich", "bern"))
-        bern(*zurich("domain", "invite").split()[1:])
-        (work / "vm.toml").write_text(DEFINITION.format(memory=MEMORY_MIB, filled=FILLED_MIB, guest=options.guest.resolve()))
-        zurich("vm", "create", str(work / "vm.toml"))
-        zurich("vm", "start", "bench")
-        wait_ready(zurich)
-        ours, theirs = [], {}
-        here, there = zurich, bern
-        for _ in range(options.runs):
-            ours.append(our_move(here, there))
-            here, there = there, here
-            for name, tls, channels in (("TLS", True, 0), ("TLS multifd 2", True, 2), ("plain TCP", False, 0)):
-                theirs.setdefault(name, []).append(qemu_peer.migrate(work, options.guest, MEMORY_MIB, FILLED_MIB, tls, channels))
-        gib = FILLED_MIB / 1024
-        median = {name: (rows.median([r["ms"] for r in runs]), rows.median([r["cpu"] for r in runs]) / gib) for name, runs in theirs.items()}
-        for name, (ms, cpu) in median.items():
-            print(f"QEMU {name}: {ms:.0f} ms, {cpu:.2f} CPU s/GiB")
-        best = min(("TLS", "TLS multifd 2"), key=lambda name: median[name][0])
-        totals = [run["ms"] for run in ours]
-        custody = ("seal", "compare", "freeze", "ledger", "start")
-        added = [sum(run["report"]["pause_parts_ms"].get(part, 0) for part in custody) for run in ours]
-        parts = sorted({part for run in ours for part in run["report"]["pause_parts_ms"]})
-        print("pause, medians in ms: " + ", ".join(
-            f"{part} {rows.median([run['report']['pause_parts_ms'].get(part, 0) for run in ours]):.0f}" for part in parts))
-        return [
-            rows.Row("live move, 2 GiB guest, 1.5 GiB random, idle", f"QEMU {best}", rows.median(totals), median[best][0], "ms", 0.65,
-                     rows.spread(totals)),
-            rows.Row("the same, CPU of all processes", f"QEMU {best}", rows.median([r["cpu"] for r in ours]) / gib, median[best][1],
-                     "s/GiB", 0.7),
-            rows.Row("what custody adds to the downtime", "–", rows.median(added), None, "ms", 50, rows.spread(added)),
-            rows.Row("daemon's peak memory", "–", max(zurich.peak_mib(), bern.peak_mib()), None, "MiB", 256),
-        ]
+        for name in ("zurich", "bern"):
+            hosts.append(Host(options.sealift, work, name))
+        hosts[1](*hosts[0]("domain", "invite").split()[1:])
+        measured = live_rows(options, work, hosts) + cold_rows(options, work, hosts)
+        return measured + [rows.Row("daemon's peak memory", "–", max(host.peak_mib() for host in hosts), None, "MiB", 256)]
     finally:
-        for host in (zurich, bern):
-            if host:
-                host("vm", "kill", "bench", check=False)
-                host.end()
+        for host in hosts:
+            host("vm", "kill", "bench", check=False)
+            host.end()
         shutil.rmtree(work, ignore_errors=True)
 
 
