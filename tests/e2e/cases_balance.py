@@ -71,6 +71,7 @@ def case_balance_add_drain_remove(lab):
 def case_balance_reload_and_restart(lab):
     """Reload of good and bad files, and a restart, under load: no failed request, connections survive, commands stay."""
     balance = Balance(lab)
+    balance.settings = "threads = 2"
     balance.configure(servers=["s0", "s1"])
     balance.start()
     steady = Steady(balance, rate=400)
