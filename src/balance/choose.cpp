@@ -157,7 +157,8 @@ bool acquire(const PoolView& pool, const ServerView& server) {
 }
 
 void release(PoolLive& pool, const ServerLive& server) {
-  pool.active[server.slot].fetch_sub(1, std::memory_order_relaxed);
+  // Release: a server that left is freed when its count is 0, after all that was done with it here.
+  pool.active[server.slot].fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace sealift::balance

@@ -30,6 +30,6 @@ Choice choose(const PoolView& pool, std::uint64_t key, std::span<const std::uint
 
 // One more connection on that server, unless it is at its limit.
 bool acquire(const PoolView& pool, const ServerView& server);
-void release(PoolLive& pool, const ServerLive& server);
+void release(PoolLive& pool, const ServerLive& server);  // `server` may be gone from here on
 
 }  // namespace sealift::balance

@@ -158,8 +158,8 @@ void Loop::connect_failed(std::uint32_t number) {
   ::close(c.fd[kServer]);
   c.fd[kServer] = -1;
   c.end_seen[kServer] = false;
-  release(*c.pool, *c.server);
   c.tried[c.tries++ % std::size(c.tried)] = c.server->slot;
+  release(*c.pool, *c.server);
   c.server = nullptr;
   const PoolView* pool = snapshot_->pool(c.pool_id);
   if (pool != nullptr && c.tries > pool->spec.retries) {
