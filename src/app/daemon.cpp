@@ -173,6 +173,7 @@ Status Daemon::open_host() {
   options.ledger = node_.get();
   options.host = local_host_.get();
   options.call_backs = &call_backs_;
+  options.numbers = &records_->numbering();
   options.incoming_max = config_.accept.moves.value_or(options.incoming_max);
   moves_ = SEALIFT_TRY(migrate::MoveManager::open(std::move(options)));
   return {};

@@ -19,7 +19,13 @@ constexpr Milliseconds kRetry{1'000};
 }  // namespace
 
 LedgerRecords::LedgerRecords(Options options, std::unique_ptr<Inventory> inventory)
-    : options_(std::move(options)), inventory_(std::move(inventory)), unsent_(true) {
+    : options_(std::move(options)),
+      inventory_(std::move(inventory)),
+      numbering_(*options_.ledger, options_.self,
+                 [this](const VmId& vm) -> Result<std::uint64_t> {
+                   return SEALIFT_TRY(inventory_->numbers(vm)).highest;
+                 }),
+      unsent_(true) {
   sender_ = std::jthread([this] { send_loop(stopping_.token()); });
 }
 
@@ -37,20 +43,16 @@ Result<std::unique_ptr<LedgerRecords>> LedgerRecords::open(Options options) {
 // Signs the body with the next number and journals it; the sender has the rest.
 template <class Body>
 Status LedgerRecords::journal(Body body) {
-  {
-    auto unsent = unsent_.lock();
-    const auto state = options_.ledger->final_state();
-    const auto vm = state->vm(body.vm);
-    if (!vm) return fail(Code::kNotFound, "VM {} is not in the ledger", body.vm.text());
-    const auto ours = SEALIFT_TRY(inventory_->numbers(body.vm));
-    const auto known = vm->numbers.find(options_.self);
-    body.epoch = vm->epoch;
-    body.number = std::max(ours.highest, known == vm->numbers.end() ? 0 : known->second) + 1;
+  const auto state = options_.ledger->final_state();
+  const auto vm = state->vm(body.vm);
+  if (!vm) return fail(Code::kNotFound, "VM {} is not in the ledger", body.vm.text());
+  body.epoch = vm->epoch;
+  SEALIFT_TRY_STATUS(numbering_.next(body.vm, [&](std::uint64_t number) {
+    body.number = number;
     const Bytes envelope = ledger::make_record(state->domain(), body, *options_.identity);
-    SEALIFT_TRY_STATUS(
-        inventory_->insert_record({.vm = body.vm, .number = body.number, .envelope = envelope}));
-    *unsent = true;
-  }
+    return inventory_->insert_record({.vm = body.vm, .number = number, .envelope = envelope});
+  }));
+  *unsent_.lock() = true;
   unsent_.notify_all();
   return {};
 }
@@ -85,9 +87,11 @@ Status LedgerRecords::retired(const VmId& vm, const std::string& reason, Deadlin
   }
   const auto known = options_.ledger->final_state()->vm(vm);
   if (!known || known->status == ledger::VmStatus::kRetired) return {};
-  const auto last = known->numbers.find(options_.self);
-  const std::uint64_t number =
-      std::max(numbers(vm).highest, last == known->numbers.end() ? 0 : last->second) + 1;
+  std::uint64_t number = 0;  // nothing of the VM is on its way, and nothing will be
+  SEALIFT_TRY_STATUS(numbering_.next(vm, [&](std::uint64_t next) {
+    number = next;
+    return Status{};
+  }));
   return submit_now(ledger::VmRetire{.vm = vm, .epoch = known->epoch, .number = number, .reason = reason},
                     deadline, stop);
 }
@@ -170,6 +174,19 @@ void LedgerRecords::send_loop(const Stop& stop) {
   }
 }
 
+// Kept under its new number before the old one is settled: a crash in between says the same thing twice.
+Result<bool> LedgerRecords::remade(const RecordRow& record) {
+  bool again = false;
+  SEALIFT_TRY_STATUS(numbering_.next(record.vm, [&](std::uint64_t next) -> Status {
+    if (next == record.number + 1) return {};  // nobody was given one after it: the refusal means its content
+    again = true;
+    const Bytes envelope = SEALIFT_TRY(renumbered(record.envelope, next, *options_.identity));
+    SEALIFT_TRY_STATUS(inventory_->insert_record({.vm = record.vm, .number = next, .envelope = envelope}));
+    return inventory_->settle_record(record.vm, record.number);
+  }));
+  return again;
+}
+
 bool LedgerRecords::send_one(const RecordRow& record, const Stop& stop) {
   const auto settle = [&] {
     const Status settled = inventory_->settle_record(record.vm, record.number);
@@ -177,6 +194,9 @@ bool LedgerRecords::send_one(const RecordRow& record, const Stop& stop) {
     return settled.has_value();
   };
   const auto refused = [&](const std::string& why) {
+    const auto again = remade(record);
+    if (!again) log_error("journal", {{"why", again.error().message}});
+    if (!again || *again) return false;
     log_warning("record.refused", {{"vm", record.vm.text()}, {"number", record.number}, {"why", why}});
     return settle();
   };

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "crypto/identity.hpp"
 #include "host/inventory.hpp"
+#include "host/record_numbers.hpp"
 #include "host/records.hpp"
 #include "ledger/ledger.hpp"
 
@@ -40,6 +41,7 @@ class LedgerRecords final : public VmRecords {
                  const std::string& reason) override;
   Status rested(const ledger::VmId& vm, const crypto::Digest& root, const std::string& reason) override;
   Numbers numbers(const ledger::VmId& vm) override;
+  RecordNumbers& numbering() { return numbering_; }  // for all records of this host
 
  private:
   LedgerRecords(Options options, std::unique_ptr<Inventory> inventory);
@@ -48,10 +50,13 @@ class LedgerRecords final : public VmRecords {
   Status submit_now(const ledger::Body& body, Deadline deadline, const Stop& stop);
   void send_loop(const Stop& stop);
   bool send_one(const RecordRow& record, const Stop& stop);  // false: not now
+  // True: its number had been overtaken, and it goes out with another one.
+  Result<bool> remade(const RecordRow& record);
 
   Options options_;
   std::unique_ptr<Inventory> inventory_;
-  Guarded<bool> unsent_;  // set when there is something; also orders the numbers
+  RecordNumbers numbering_;
+  Guarded<bool> unsent_;  // set when there is something
   StopSource stopping_;
   std::jthread sender_;
 };

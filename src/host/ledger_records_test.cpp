@@ -129,6 +129,24 @@ TEST_F(LedgerRecordsTest, WhatCouldNotBeSentGoesOutAfterARestartInOrder) {
   EXPECT_EQ(in_ledger(vm_)->rest_root, root);
 }
 
+// Another record of this host, made later, came first: the rest is recorded with another number, not given
+// up.
+TEST_F(LedgerRecordsTest, ARecordWhoseNumberWasOvertakenGoesOutWithAnother) {
+  const Deadline soon = Deadline::in(20s);
+  ASSERT_TRUE(records_->registered(vm_, {}, soon, Stop()));
+  ledger_->off = true;
+  const crypto::Digest root = crypto::sha256(as_bytes("disks"));
+  ASSERT_TRUE(records_->rested(vm_, root, ""));
+  records_->numbering().moves([](const VmId&) -> Result<std::uint64_t> { return 5U; });
+  const ledger::VmStart start{.vm = vm_, .epoch = {}, .number = 5, .checked = {}, .reason = ""};
+  ASSERT_TRUE(
+      solo_->submit(ledger::make_record(ledger_->final_state()->domain(), start, identity_), soon, Stop()));
+  ledger_->off = false;
+  wait_settled(vm_);
+  EXPECT_EQ(in_ledger(vm_)->numbers.at(self_), 6U);
+  EXPECT_EQ(in_ledger(vm_)->rest_root, root);
+}
+
 TEST_F(LedgerRecordsTest, ARefusedRecordDoesNotHoldUpTheOthers) {
   ASSERT_TRUE(records_->registered(vm_, {}, Deadline::in(20s), Stop()));
   const crypto::Digest root = crypto::sha256(as_bytes("disks"));

@@ -140,22 +140,22 @@ Result<ledger::MoveId> MoveManager::Impl::offer(Question& question) {
   agreed.epoch.value = vm->epoch_used.value + 1;
   agreed.deadline_ms =
       static_cast<std::uint64_t>((options.clock->wall() + options.deadline).time_since_epoch().count());
-  const std::uint64_t used = SEALIFT_TRY(journal->highest_number(question.vm.id));
-  const std::uint64_t number = std::max(number_floor(question.vm.id), used) + 1;
   MoveRow row;
   row.role = MoveRole::kSource;
   row.vm = question.vm.id;
   row.agreed = encode_agreed(agreed);
-  row.offer = ledger::make_record(agreed.domain, make_offer(agreed, number), *options.identity);
-  row.id = ledger::move_id(ledger::record_id(row.offer));
   row.state = custody::source::encode(custody::source::Offering{});
   row.began_ms = static_cast<std::uint64_t>(options.clock->wall().time_since_epoch().count());
-  SEALIFT_TRY_STATUS(options.host->hold(row.vm, row.id));
-  const Status kept = journal->add(row);
-  if (!kept) {
-    options.host->release(row.vm, row.id);
-    return std::unexpected(kept.error());
-  }
+  SEALIFT_TRY_STATUS(options.numbers->next(row.vm, [&](std::uint64_t number) -> Status {
+    row.offer = ledger::make_record(agreed.domain, make_offer(agreed, number), *options.identity);
+    row.id = ledger::move_id(ledger::record_id(row.offer));
+    SEALIFT_TRY_STATUS(options.host->hold(row.vm, row.id));
+    Status kept = journal->add(row);
+    if (!kept) options.host->release(row.vm, row.id);
+    // In the outbox before anybody is given the same number; should that fail, the driver does it.
+    if (kept) (void)outbox->submit_made(row.id, row.vm, custody::RecordKind::kOffer, row.offer, number);
+    return kept;
+  }));
   const ledger::MoveId id = row.id;
   row.state.clear();  // the driver begins
   run(std::make_shared<SourceDriver>(around, std::move(row), agreed, question.talk));

@@ -98,20 +98,15 @@ bool Driver::aborted() const {
   return progress().outcome == custody::Outcome::kAborted;
 }
 
-std::uint64_t Driver::number_floor() const {
-  std::uint64_t floor = host().records(row_.vm).highest;
-  const auto vm = options().ledger->final_state()->vm(row_.vm);
-  if (!vm) return floor;
-  const auto known = vm->numbers.find(options().self);
-  return known == vm->numbers.end() ? floor : std::max(floor, known->second);
-}
-
 Status Driver::submit(custody::RecordKind kind, ByteView seal, const std::string& words) {
-  return around_.outbox->submit(
-      row_.id, row_.vm, kind, number_floor(), [&](std::uint64_t number) -> Result<Bytes> {
-        if (kind == custody::RecordKind::kOffer) return row_.offer;
-        return make_move_record(agreed_, row_.id, kind, number, seal, words, *options().identity);
-      });
+  if (kind == custody::RecordKind::kOffer) {  // made when the move began
+    const ledger::Record offer = SEALIFT_TRY(ledger::parse_record(row_.offer));
+    return around_.outbox->submit_made(row_.id, row_.vm, kind, row_.offer,
+                                       std::get<ledger::MoveOffer>(offer.body).number);
+  }
+  return around_.outbox->submit(row_.id, row_.vm, kind, [&](std::uint64_t number) {
+    return make_move_record(agreed_, row_.id, kind, number, seal, words, *options().identity);
+  });
 }
 
 std::string Driver::keep_receipt() {

@@ -53,7 +53,6 @@ class Driver {
   std::string wait_past(const std::vector<std::string_view>& phases, Deadline deadline);
   bool aborted() const;  // and over
   Status submit(custody::RecordKind kind, ByteView seal, const std::string& words);
-  std::uint64_t number_floor() const;
   // Writes the receipt beside the others; its path, or why not.
   std::string keep_receipt();
   // Of this move: tables, sockets. Short, because a socket's path may have 107 bytes only.

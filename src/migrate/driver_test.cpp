@@ -37,7 +37,8 @@ class DriverTest : public MoveTest {};
 // Starting has no use for the recovery, Started ends with it: it must be said to both.
 TEST_F(DriverTest, WhatTheLedgerSaidBeforeIsSaidToALaterStateToo) {
   auto journal = *MoveJournal::open(directory_.path() / "driver.db");
-  Outbox outbox(*journal, bern_->ledger, [](const Outbox::Settled&) {});
+  Outbox outbox(*journal, bern_->ledger, bern_->records->numbering(), bern_->identity,
+                [](const Outbox::Settled&) {});
   Surroundings around;
   around.options.directory = directory_.path();
   around.options.self = bern_->host_name();

@@ -111,25 +111,38 @@ Result<std::optional<ledger::MoveId>> MoveJournal::unfinished(const ledger::VmId
   return ledger::MoveId{SEALIFT_TRY(crypto::Digest::from_bytes(select.blob(0)))};
 }
 
-Result<OutboxRow> MoveJournal::put(const OutboxRow& row) {
+Result<std::optional<OutboxRow>> MoveJournal::record(const ledger::MoveId& move, custody::RecordKind kind) {
   auto database = database_.lock();
   auto find = SEALIFT_TRY(
       database->prepare(fmt::format("SELECT {} FROM outbox WHERE move = ? AND kind = ?", kOutboxColumns)));
-  find.bind(row.move.digest.view()).bind(code(row.kind));
-  if (SEALIFT_TRY(find.step())) return read_outbox(find);
-  auto insert = SEALIFT_TRY(database->prepare(
-      "INSERT INTO outbox (move, vm, kind, number, envelope, status, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"));
-  insert.bind(row.move.digest.view())
-      .bind(std::string_view(row.vm.text()))
-      .bind(code(row.kind))
-      .bind(row.number);
-  insert.bind(ByteView(row.envelope)).bind(code(row.status)).bind(std::string_view(row.reason));
-  SEALIFT_TRY_STATUS(insert.run());
-  auto again = SEALIFT_TRY(
-      database->prepare(fmt::format("SELECT {} FROM outbox WHERE move = ? AND kind = ?", kOutboxColumns)));
-  again.bind(row.move.digest.view()).bind(code(row.kind));
-  if (!SEALIFT_TRY(again.step())) return fail(Code::kInternal, "a record vanished from the moves' journal");
-  return read_outbox(again);
+  find.bind(move.digest.view()).bind(code(kind));
+  if (!SEALIFT_TRY(find.step())) return std::nullopt;
+  return SEALIFT_TRY(read_outbox(find));
+}
+
+Result<OutboxRow> MoveJournal::put(const OutboxRow& row) {
+  {
+    auto database = database_.lock();
+    auto insert = SEALIFT_TRY(database->prepare(
+        "INSERT INTO outbox (move, vm, kind, number, envelope, status, reason) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (move, kind) DO NOTHING"));
+    insert.bind(row.move.digest.view())
+        .bind(std::string_view(row.vm.text()))
+        .bind(code(row.kind))
+        .bind(row.number);
+    insert.bind(ByteView(row.envelope)).bind(code(row.status)).bind(std::string_view(row.reason));
+    SEALIFT_TRY_STATUS(insert.run());
+  }
+  auto kept = SEALIFT_TRY(record(row.move, row.kind));
+  if (!kept) return fail(Code::kInternal, "a record vanished from the moves' journal");
+  return *kept;
+}
+
+Status MoveJournal::renumber(std::int64_t sequence, std::uint64_t number, ByteView envelope) {
+  auto database = database_.lock();
+  auto update =
+      SEALIFT_TRY(database->prepare("UPDATE outbox SET number = ?, envelope = ? WHERE sequence = ?"));
+  return update.bind(number).bind(envelope).bind(sequence).run();
 }
 
 Status MoveJournal::settle(std::int64_t sequence, OutboxStatus status, const std::string& reason) {

@@ -57,8 +57,10 @@ class MoveJournal {
   Result<std::vector<MoveRow>> all();  // oldest first
   Result<std::optional<ledger::MoveId>> unfinished(const ledger::VmId& vm);
 
+  Result<std::optional<OutboxRow>> record(const ledger::MoveId& move, custody::RecordKind kind);
   // The record of that kind of the move: kept as it was when it is there already.
   Result<OutboxRow> put(const OutboxRow& row);
+  Status renumber(std::int64_t sequence, std::uint64_t number, ByteView envelope);
   Status settle(std::int64_t sequence, OutboxStatus status, const std::string& reason);
   Result<std::optional<OutboxRow>> next_pending(const ledger::VmId& vm);
   Result<std::vector<ledger::VmId>> vms_with_pending();

@@ -32,6 +32,7 @@ void Side::up() {
   options.identity = &identity;
   options.ledger = &ledger;
   options.host = local.get();
+  options.numbers = &records->numbering();
   options.session.reconnect_for = 2s;
   options.seal_patience = 3s;
   auto manager = MoveManager::open(std::move(options));

@@ -35,13 +35,16 @@ MoveManager::Impl::~Impl() {
     if (entry.thread.joinable()) entry.thread.join();
   if (watcher.joinable()) watcher.join();
   outbox.reset();
+  options.numbers->moves({});
 }
 
 Status MoveManager::Impl::open() {
   journal = SEALIFT_TRY(MoveJournal::open(options.directory / "moves.db"));
-  outbox = std::make_unique<Outbox>(*journal, *options.ledger, [this](const Outbox::Settled& settled) {
-    if (const auto d = driver(settled.move)) d->settled(settled);
-  });
+  options.numbers->moves([this](const ledger::VmId& vm) { return journal->highest_number(vm); });
+  outbox = std::make_unique<Outbox>(*journal, *options.ledger, *options.numbers, *options.identity,
+                                    [this](const Outbox::Settled& settled) {
+                                      if (const auto d = driver(settled.move)) d->settled(settled);
+                                    });
   around.journal = journal.get();
   around.outbox = outbox.get();
   for (const MoveRow& row : SEALIFT_TRY(journal->all())) {
@@ -134,22 +137,13 @@ void MoveManager::Impl::abort_unknown(const ledger::Move& move) {
   agreed.domain = options.ledger->final_state()->domain();
   agreed.request.vm.id = move.vm;
   agreed.epoch = move.epoch;
-  const Status submitted = outbox->submit(
-      move.id, move.vm, custody::RecordKind::kAbort, number_floor(move.vm), [&](std::uint64_t number) {
+  const Status submitted =
+      outbox->submit(move.id, move.vm, custody::RecordKind::kAbort, [&](std::uint64_t number) {
         return make_move_record(agreed, move.id, custody::RecordKind::kAbort, number, {},
                                 "the move is not in this host's journal", *options.identity);
       });
   log_warning("move.unknown",
               {{"move", move.id.hex()}, {"aborting", submitted ? "yes" : submitted.error().message}});
-}
-
-std::uint64_t MoveManager::Impl::number_floor(const ledger::VmId& id) {
-  std::uint64_t floor = options.host->records(id).highest;
-  if (const auto vm = options.ledger->final_state()->vm(id)) {
-    const auto known = vm->numbers.find(options.self);
-    if (known != vm->numbers.end()) floor = std::max(floor, known->second);
-  }
-  return floor;
 }
 
 std::shared_ptr<Driver> MoveManager::Impl::driver(const ledger::MoveId& id) {
@@ -182,7 +176,8 @@ MoveManager::MoveManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MoveManager::~MoveManager() = default;
 
 Result<std::unique_ptr<MoveManager>> MoveManager::open(MoveManagerOptions options) {
-  SEALIFT_CHECK(options.identity != nullptr && options.ledger != nullptr && options.host != nullptr);
+  SEALIFT_CHECK(options.identity != nullptr && options.ledger != nullptr && options.host != nullptr &&
+                options.numbers != nullptr);
   auto impl = std::make_unique<Impl>(std::move(options));
   SEALIFT_TRY_STATUS(impl->open());
   return std::unique_ptr<MoveManager>(new MoveManager(std::move(impl)));

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "crypto/identity.hpp"
+#include "host/record_numbers.hpp"
 #include "ledger/ledger.hpp"
 #include "migrate/local_host.hpp"
 #include "migrate/progress.hpp"
@@ -34,6 +35,7 @@ struct MoveManagerOptions {
   ledger::Ledger* ledger = nullptr;
   LocalHost* host = nullptr;
   net::CallBacks* call_backs = nullptr;  // for members that cannot be dialled; may be absent
+  host::RecordNumbers* numbers = nullptr;  // of all records of this host
   const Clock* clock = &system_clock();
   Random* random = &system_random();
   transport::SessionOptions session;

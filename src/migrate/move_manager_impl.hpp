@@ -34,7 +34,6 @@ struct MoveManager::Impl {
   std::shared_ptr<Driver> driver(const ledger::MoveId& id);
   Result<ledger::MoveId> resolve(const std::string& id);
   std::vector<MoveProgress> moves();
-  std::uint64_t number_floor(const ledger::VmId& vm);
 
   // begin_move.cpp
   struct Question {  // what is asked of the destination, and what it answered

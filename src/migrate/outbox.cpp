@@ -14,8 +14,13 @@ constexpr Milliseconds kRetryLast{2'000};
 
 }  // namespace
 
-Outbox::Outbox(MoveJournal& journal, ledger::Ledger& ledger, std::function<void(const Settled&)> on_settled)
-    : journal_(journal), ledger_(ledger), on_settled_(std::move(on_settled)) {}
+Outbox::Outbox(MoveJournal& journal, ledger::Ledger& ledger, host::RecordNumbers& numbers,
+               const crypto::Identity& identity, std::function<void(const Settled&)> on_settled)
+    : journal_(journal),
+      ledger_(ledger),
+      numbers_(numbers),
+      identity_(identity),
+      on_settled_(std::move(on_settled)) {}
 
 Outbox::~Outbox() {
   stop_.stop();
@@ -31,20 +36,52 @@ void Outbox::start() {
 }
 
 Status Outbox::submit(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
-                      std::uint64_t floor, const std::function<Result<Bytes>(std::uint64_t)>& make) {
-  const std::uint64_t used = SEALIFT_TRY(journal_.highest_number(vm));
+                      const std::function<Result<Bytes>(std::uint64_t)>& make) {
+  if (const auto known = SEALIFT_TRY(journal_.record(move, kind))) return keep(*known);
   OutboxRow row;
   row.move = move;
   row.vm = vm;
   row.kind = kind;
-  row.number = std::max(floor, used) + 1;
-  row.envelope = SEALIFT_TRY(make(row.number));
+  SEALIFT_TRY_STATUS(numbers_.next(vm, [&](std::uint64_t number) -> Status {
+    row.number = number;
+    row.envelope = SEALIFT_TRY(make(number));
+    SEALIFT_TRY(journal_.put(row));
+    return {};
+  }));
+  return keep(row);
+}
+
+Status Outbox::submit_made(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
+                           const Bytes& envelope, std::uint64_t number) {
+  OutboxRow row;
+  row.move = move;
+  row.vm = vm;
+  row.kind = kind;
+  row.number = number;
+  row.envelope = envelope;
+  return keep(row);
+}
+
+Status Outbox::keep(const OutboxRow& row) {
   const OutboxRow kept = SEALIFT_TRY(journal_.put(row));
-  if (kept.status == OutboxStatus::kPending) wake(vm);
+  if (kept.status == OutboxStatus::kPending) wake(kept.vm);
   // The daemon may have ended between the refusal and its handling: final is seen in the state, a refusal
   // here.
-  if (kept.status == OutboxStatus::kRefused) on_settled_({move, kind, kept.status, kept.reason});
+  if (kept.status == OutboxStatus::kRefused) on_settled_({kept.move, kept.kind, kept.status, kept.reason});
   return {};
+}
+
+// The offer stays as it is: its bytes are the move.
+Result<bool> Outbox::remade(const OutboxRow& row) {
+  bool again = false;
+  if (row.kind == custody::RecordKind::kOffer) return false;
+  SEALIFT_TRY_STATUS(numbers_.next(row.vm, [&](std::uint64_t next) -> Status {
+    if (next == row.number + 1) return {};  // nobody was given one after it: the refusal means its content
+    again = true;
+    return journal_.renumber(row.sequence, next,
+                             SEALIFT_TRY(host::renumbered(row.envelope, next, identity_)));
+  }));
+  return again;
 }
 
 bool Outbox::settled(const ledger::VmId& vm) const {
@@ -106,6 +143,11 @@ bool Outbox::deliver(const OutboxRow& row) {
   } else {
     log_debug("outbox.waits", {{"record", custody::to_string(row.kind)}, {"for", id.error().message}});
     return false;
+  }
+  if (settled.status == OutboxStatus::kRefused) {
+    const auto again = remade(row);
+    if (!again) log_error("outbox.remake", {{"error", again.error().message}});
+    if (!again || *again) return false;
   }
   log_info("move.record", {{"move", row.move.hex().substr(0, 12)},
                            {"record", custody::to_string(row.kind)},

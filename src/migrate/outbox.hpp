@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "host/record_numbers.hpp"
 #include "ledger/ledger.hpp"
 #include "migrate/journal.hpp"
 
@@ -25,14 +26,18 @@ class Outbox {
     std::string reason;  // kRefused
   };
   // on_settled is called on the outbox's threads, after the journal knows.
-  Outbox(MoveJournal& journal, ledger::Ledger& ledger, std::function<void(const Settled&)> on_settled);
+  Outbox(MoveJournal& journal, ledger::Ledger& ledger, host::RecordNumbers& numbers,
+         const crypto::Identity& identity, std::function<void(const Settled&)> on_settled);
   ~Outbox();  // stops; what is pending stays so
 
   void start();
   // Makes the record unless there is one of that kind of the move already. `make` gets a number above every
-  // one that this host has used for the VM (floor: the highest that is known outside of the journal).
+  // one that this host has used for the VM.
   Status submit(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
-                std::uint64_t floor, const std::function<Result<Bytes>(std::uint64_t number)>& make);
+                const std::function<Result<Bytes>(std::uint64_t number)>& make);
+  // A record that is there already, the offer: it is the move.
+  Status submit_made(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
+                     const Bytes& envelope, std::uint64_t number);
   bool settled(const ledger::VmId& vm) const;  // nothing of that VM is pending
 
  private:
@@ -40,9 +45,14 @@ class Outbox {
   void work(const ledger::VmId& vm);
   // True: settled. False: try again later.
   bool deliver(const OutboxRow& row);
+  Status keep(const OutboxRow& row);
+  // True: its number had been overtaken, and it goes out with another one.
+  Result<bool> remade(const OutboxRow& row);
 
   MoveJournal& journal_;
   ledger::Ledger& ledger_;
+  host::RecordNumbers& numbers_;
+  const crypto::Identity& identity_;
   std::function<void(const Settled&)> on_settled_;
   StopSource stop_;
   struct Workers {

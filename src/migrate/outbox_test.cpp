@@ -27,10 +27,12 @@ class OutboxTest : public ::testing::Test {
     outbox_.reset();
     journal_.reset();
     journal_ = MoveJournal::open(directory_.path() / "moves.db").value();
-    outbox_ = std::make_unique<Outbox>(*journal_, view_, [this](const Outbox::Settled& settled) {
-      settled_.lock()->push_back(settled);
-      settled_.notify_all();
-    });
+    used_.moves([this](const ledger::VmId& vm) { return journal_->highest_number(vm); });
+    outbox_ =
+        std::make_unique<Outbox>(*journal_, view_, used_, identity_, [this](const Outbox::Settled& settled) {
+          settled_.lock()->push_back(settled);
+          settled_.notify_all();
+        });
     outbox_->start();
   }
   Bytes record(const ledger::Body& body) const {
@@ -47,7 +49,7 @@ class OutboxTest : public ::testing::Test {
                                     UINT64_C(1) << 50U});
   }
   Status put(const ledger::MoveId& move, RecordKind kind, const std::function<Bytes(std::uint64_t)>& make) {
-    return outbox_->submit(move, vm_, kind, 1, [&](std::uint64_t number) -> Result<Bytes> {
+    return outbox_->submit(move, vm_, kind, [&](std::uint64_t number) -> Result<Bytes> {
       numbers_.push_back(number);
       return make(number);
     });
@@ -66,6 +68,10 @@ class OutboxTest : public ::testing::Test {
   ledger::Genesis genesis_ = testing::genesis_of_two("zurich", "bern");
   testing::SharedLedger shared_{genesis_};
   testing::LedgerView view_{shared_};
+  const crypto::Identity identity_ = testing::identity_of("zurich");
+  std::atomic<std::uint64_t> hosts_{0};  // the highest number that the host's own records have
+  host::RecordNumbers used_{view_, zurich_,
+                            [this](const ledger::VmId&) -> Result<std::uint64_t> { return hosts_.load(); }};
   Guarded<std::vector<Outbox::Settled>> settled_;
   std::vector<std::uint64_t> numbers_;
   std::unique_ptr<MoveJournal> journal_;
@@ -100,6 +106,34 @@ TEST_F(OutboxTest, WhatIsPendingGoesOnAfterARestart) {
   view_.reachable = true;
   EXPECT_EQ(wait_settled(1)[0].status, OutboxStatus::kFinal);
   EXPECT_TRUE(shared_.state()->move(move));
+}
+
+TEST_F(OutboxTest, NumbersGoOnWhereTheHostsOwnRecordsAre) {
+  hosts_ = 7;
+  const ledger::MoveId move = {ledger::record_id(offer(8)).digest};
+  ASSERT_TRUE(put(move, RecordKind::kOffer, [&](std::uint64_t number) { return offer(number); }));
+  EXPECT_EQ(numbers_, std::vector<std::uint64_t>{8});
+  EXPECT_EQ(wait_settled(1)[0].status, OutboxStatus::kFinal);
+}
+
+// A vm.rest of the host, made later, came first: the abort is made again, not given up.
+TEST_F(OutboxTest, ARecordWhoseNumberWasOvertakenGoesOutWithAnother) {
+  const ledger::MoveId move = {ledger::record_id(offer(2)).digest};
+  ASSERT_TRUE(put(move, RecordKind::kOffer, [&](std::uint64_t number) { return offer(number); }));
+  (void)wait_settled(1);
+  view_.reachable = false;
+  ASSERT_TRUE(put(move, RecordKind::kAbort, [&](std::uint64_t number) {
+    return record(ledger::MoveAbort{{vm_, {1}, number, move}, "test"});
+  }));
+  hosts_ = 4;
+  const auto rest =
+      shared_.submit(record(ledger::VmRest{vm_, {0}, 4, crypto::sha256(as_bytes("disks")), ""}));
+  ASSERT_TRUE(rest) << rest.error().message;
+  view_.reachable = true;
+  const auto settled = wait_settled(2);
+  EXPECT_EQ(settled[1].status, OutboxStatus::kFinal) << settled[1].reason;
+  EXPECT_EQ(shared_.state()->move(move)->status, ledger::MoveStatus::kAborted);
+  EXPECT_EQ(shared_.state()->vm(vm_)->numbers.at(zurich_), 5U);
 }
 
 TEST_F(OutboxTest, ARefusalSettlesTheRecordForGood) {
