@@ -3,24 +3,11 @@
 #include <httplib.h>
 #include <sys/socket.h>
 
-#include <array>
-
 namespace sealift::api {
 
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
-
-Code code_from(std::string_view word) {
-  static constexpr std::array kCodes = {
-      Code::kInvalid,   Code::kNotFound,    Code::kConflict,    Code::kRefused, Code::kUnauthorized,
-      Code::kCorrupt,   Code::kExhausted,   Code::kUnavailable, Code::kTimeout, Code::kClosed,
-      Code::kCancelled, Code::kUnsupported, Code::kIo,          Code::kInternal};
-  for (const Code code : kCodes) {
-    if (to_string(code) == word) return code;
-  }
-  return Code::kInternal;
-}
 
 }  // namespace
 
@@ -51,7 +38,7 @@ struct Client::Impl {
     const Json body = SEALIFT_TRY(json::parse(result->body, kAnswerBytesMax));
     if (result->status < 300) return body;
     const Json error = SEALIFT_TRY(json::object(body, "error"));
-    return fail(code_from(SEALIFT_TRY(json::text(error, "code"))), "{}",
+    return fail(code_from_text(SEALIFT_TRY(json::text(error, "code"))), "{}",
                 SEALIFT_TRY(json::text(error, "message")));
   }
 };

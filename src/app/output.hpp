@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/human.hpp"
 #include "base/json.hpp"
 #include "base/result.hpp"
 
@@ -27,8 +28,6 @@ void print_table(const std::vector<std::string>& header, const std::vector<std::
 // "name   value" lines, values aligned.
 void print_pairs(const std::vector<std::pair<std::string, std::string>>& pairs);
 
-std::string human_bytes(std::uint64_t bytes);              // 1.5 GiB
-std::string human_seconds(double seconds);                 // 41 ms, 3.2 s, 3:04, 1:02:03
 Result<std::uint64_t> parse_bytes(std::string_view text);  // 512M, 1.5GiB, 4096; powers of 1024
 
 // A field of a daemon's answer as text; "-" where it is missing or null.

@@ -1,5 +1,6 @@
 #include "base/result.hpp"
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 
@@ -23,6 +24,18 @@ std::string_view to_string(Code code) {
     case Code::kInternal: return "internal";
   }
   return "internal";
+}
+
+Code code_from_text(std::string_view text) {
+  static constexpr std::array kCodes{
+      Code::kInvalid,   Code::kNotFound,    Code::kConflict,    Code::kRefused,  Code::kUnauthorized,
+      Code::kCorrupt,   Code::kExhausted,   Code::kUnavailable, Code::kTimeout,  Code::kClosed,
+      Code::kCancelled, Code::kUnsupported, Code::kIo,          Code::kInternal,
+  };
+  for (const Code code : kCodes) {
+    if (to_string(code) == text) return code;
+  }
+  return Code::kRefused;
 }
 
 std::unexpected<Error> because(Error cause, std::string_view doing) {

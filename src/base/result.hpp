@@ -32,6 +32,8 @@ enum class Code {
 
 // "not-found", "refused", …: stable words, used in --json and in the API.
 std::string_view to_string(Code code);
+// Back again. An unknown word, from a newer daemon or peer, reads as kRefused: somebody said no.
+Code code_from_text(std::string_view text);
 
 struct Error {
   Code code;

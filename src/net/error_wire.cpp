@@ -1,7 +1,5 @@
 #include "net/error_wire.hpp"
 
-#include <array>
-
 #include "base/text.hpp"
 
 namespace sealift::net {
@@ -9,19 +7,7 @@ namespace sealift::net {
 namespace {
 constexpr std::size_t kCodeBytesMax = 32;
 constexpr std::size_t kMessageBytesMax = 1024;
-constexpr std::array kCodes{
-    Code::kInvalid,   Code::kNotFound,    Code::kConflict,    Code::kRefused,  Code::kUnauthorized,
-    Code::kCorrupt,   Code::kExhausted,   Code::kUnavailable, Code::kTimeout,  Code::kClosed,
-    Code::kCancelled, Code::kUnsupported, Code::kIo,          Code::kInternal,
-};
 }  // namespace
-
-Code code_from_text(std::string_view text) {
-  for (const Code code : kCodes) {
-    if (to_string(code) == text) return code;
-  }
-  return Code::kRefused;
-}
 
 Bytes encode_error(const Error& error) {
   return Encoder()

@@ -12,6 +12,5 @@ constexpr std::size_t kErrorBytesMax = 8 + 32 + 1024;
 
 Bytes encode_error(const Error& error);  // longer messages are cut
 Result<Error> decode_error(ByteView body);
-Code code_from_text(std::string_view text);
 
 }  // namespace sealift::net
