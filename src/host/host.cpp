@@ -133,6 +133,11 @@ std::vector<VmView> Host::list() {
       case ProcessState::kRunning: {
         const auto status = view.machine->status(Deadline::in(1s));
         view.state = status && !status->running ? VmState::kPaused : VmState::kRunning;
+        if (status && status->state == hypervisor::RunState::kIoError)
+          view.note += fmt::format(
+              "{}stopped at a write to its disk that failed, nothing is lost: make room in its "
+              "pool, then sealift vm start {}",
+              view.note.empty() ? "" : "; ", view.definition.name);
         if (!status) view.note += (view.note.empty() ? "" : "; ") + status.error().message;
       }
     }

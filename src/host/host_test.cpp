@@ -1,5 +1,6 @@
 // The life of VMs on a host: real QEMU, real guests.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -223,6 +224,59 @@ TEST_F(HostTest, ASealedDiskThatWasAlteredIsRefusedWithItsLeaves) {
     EXPECT_EQ(records_.rests.back(), "repaired by hand");
     ASSERT_OK(host_->kill(name, soon()));
   }
+}
+
+// What is written past QEMU is in no bitmap: that only changed leaves are read at the stop shows in that it
+// is caught at the next start. After a kill there is no bitmap, and the whole disk is read.
+TEST_F(HostTest, AStopReadsTheLeavesAloneThatItsGuestWrote) {
+  ASSERT_OK(create("sealed", "at_rest = \"sealed\"\n[[disk]]\nsize = \"16M\"\nformat = \"raw\"\n"));
+  start_and_count("sealed");
+  ASSERT_OK(host_->stop("sealed", soon(), Stop()));  // the first one reads everything
+  const VmView vm = *host_->find("sealed");
+  const auto root = records_.known[vm.id.text()];
+  ASSERT_TRUE(root) << vm.note;
+  const auto poke = [&](char letter) {
+    const auto fd = file::open(vm.placement.disks[0], O_WRONLY);
+    ASSERT_TRUE(fd);
+    const Bytes bytes(512, static_cast<std::uint8_t>(letter));
+    ASSERT_OK(file::write_exact(fd->get(), bytes, 5 * 262144, vm.placement.disks[0]));
+  };
+  start_and_count("sealed");
+  poke('x');
+  ASSERT_OK(host_->stop("sealed", soon(), Stop()));
+  EXPECT_EQ(records_.known[vm.id.text()], root);
+  const Status refused = start("sealed");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("disk vda: 1 leaves of 256 KiB differ (5)"), std::string::npos)
+      << refused.error().message;
+
+  ASSERT_OK(start("sealed", {.accept_changes = "test", .offline = {}}));
+  poke('y');
+  ASSERT_OK(host_->kill("sealed", soon()));
+  ASSERT_TRUE(records_.known[vm.id.text()]);
+  EXPECT_NE(records_.known[vm.id.text()], root);
+  ASSERT_OK(start("sealed"));
+  ASSERT_OK(host_->kill("sealed", soon()));
+}
+
+// A guest that powers off by itself, and a daemon that was away meanwhile.
+TEST_F(HostTest, ASealedGuestThatPoweredOffWithoutTheDaemonIsRecordedWhenItIsBack) {
+  ASSERT_OK(create("sealed", "at_rest = \"sealed\"\n[[disk]]\nsize = \"16M\"\nformat = \"qcow2\"\n"));
+  start_and_count("sealed");
+  ASSERT_OK(host_->stop("sealed", soon(), Stop()));
+  const auto root = records_.known[host_->find("sealed")->id.text()];
+  start_and_count("sealed");
+  auto machine = host_->find("sealed")->machine;
+  host_.reset();
+  ASSERT_OK(machine->powerdown(soon()));
+  for (const Deadline deadline = soon(); !deadline.passed(); Stop().sleep(20ms))
+    if (const auto status = machine->status(soon());
+        status && status->state == hypervisor::RunState::kShutdown)
+      break;
+  machine.reset();  // and its connection to the monitor, which has room for one
+  host_ = open_host();
+  wait_off("sealed");
+  EXPECT_EQ(records_.known[host_->find("sealed")->id.text()], root);
 }
 
 }  // namespace

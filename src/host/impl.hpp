@@ -1,7 +1,7 @@
 #pragma once
 
 // Host's inside, shared by its .cpp files: host.cpp, watch.cpp (processes), life.cpp (start, stop),
-// create.cpp, rest.cpp (at rest), incoming.cpp, quarantine.cpp.
+// create.cpp, rest.cpp, rest_tracking.cpp (at rest), incoming.cpp, quarantine.cpp.
 
 #include <functional>
 #include <map>
@@ -24,6 +24,9 @@ struct Place {
   std::uint32_t progress_percent = 0;
 };
 
+// Per disk, in order: the leaves that a guest wrote while it ran, ascending.
+using ChangedLeaves = std::vector<std::vector<std::uint64_t>>;
+
 struct Host::Impl {
   HostOptions options;
   std::optional<std::pair<uid_t, gid_t>> guest;
@@ -37,6 +40,7 @@ struct Host::Impl {
   void find_process(const std::string& key);
   void watch(const Stop& stop);
   void watch_once();
+  void end_those_powered_off();
 
   // host.cpp
   Status make_directories();
@@ -75,15 +79,29 @@ struct Host::Impl {
   Status prove(const PlaceRow& row, const StartOptions& options, Deadline deadline, const Stop& stop);
   Status stop(const std::string& key, Deadline deadline, const Stop& stop);
   // The process has ended: forgotten durably, disks at rest recorded. The caller is Busy.
-  void after_exit(const std::string& key, const Stop& stop);
+  void after_exit(const std::string& key, const Stop& stop,
+                  const std::optional<ChangedLeaves>& changed = std::nullopt);
 
   // rest.cpp
-  Result<crypto::Digest> disks_root(const PlaceRow& row, bool keep_tables, const Stop& stop);
-  Result<std::string> describe_difference(const PlaceRow& row, const Stop& stop);
+  Result<crypto::Digest> disks_root(const PlaceRow& row, std::string_view tables, const Stop& stop);
+  Result<crypto::Digest> changed_root(const PlaceRow& row, const ChangedLeaves& changed, const Stop& stop);
+  Result<std::string> describe_difference(const PlaceRow& row);
+  Status keep_tables(const PlaceRow& row);
+  void show_progress(const PlaceRow& row, std::size_t disk, std::uint64_t done, std::uint64_t all);
   // The rest root that the disks match, none without one; kCorrupt: they differ.
   Result<std::optional<crypto::Digest>> check_rest(const PlaceRow& row, const StartOptions& options,
                                                    const Stop& stop);
-  void record_rest(const std::string& key, const Stop& stop);
+  void record_rest(const std::string& key, const std::optional<ChangedLeaves>& changed, const Stop& stop);
+
+  // rest_tracking.cpp
+  void track_writes(const PlaceRow& row, hypervisor::Machine& machine);
+  bool powered_off(const PlaceRow& row,
+                   hypervisor::Machine& machine);  // its guest, and the process waits for us
+  // Reads what the guest changed, ends the process in good order; nothing: that is not known.
+  std::optional<ChangedLeaves> end_powered_off(const PlaceRow& row, hypervisor::Machine& machine,
+                                               const Stop& stop);
+  Status wait_off(const std::string& key, hypervisor::Machine& machine, Deadline deadline, const Stop& stop,
+                  std::optional<ChangedLeaves>* changed);
 
   // create.cpp
   Status make_place(PlaceRow* row, const hypervisor::VmSources& sources, Deadline deadline, const Stop& stop);

@@ -48,6 +48,12 @@ void check_maps(const HostConfig& config, const IncomingRequest& request,
       out->refused.push_back(
           fmt::format("network {} is not mapped: add it under [networks], or --map-net {}=NAME", name,
                       request.definition.networks[i].name));
+    } else if (request.live && i < request.bridged.size() && request.bridged[i] &&
+               std::holds_alternative<hypervisor::UserNetwork>(found->second)) {
+      out->refused.push_back(fmt::format(
+          "network {} is a bridge at {} and a user network here, QEMU takes no running guest from "
+          "one to the other: map it to a bridge (--map-net {}=NAME), or move it cold",
+          name, request.from, request.definition.networks[i].name));
     } else {
       out->mapped.push_back(
           fmt::format("{}: {}", request.definition.networks[i].name, describe(found->second)));

@@ -102,5 +102,19 @@ TEST_F(HostTest, IncomingIsRefusedWithEveryReason) {
   EXPECT_EQ(mapped.mapped.size(), 2U);
 }
 
+TEST_F(HostTest, ARunningGuestOnABridgeIsNotTakenToAUserNetwork) {
+  ASSERT_OK(create("guest"));
+  IncomingRequest request = request_of(*host_->find("guest"));
+  request.definition.name = "other";
+  request.definition.networks = {{.name = "default", .mac = "52:54:00:00:00:01"}};
+  request.bridged = {true};
+  EXPECT_TRUE(host_->check_incoming(request).refused.empty());  // cold
+  request.live = true;
+  const auto verdict = host_->check_incoming(request);
+  ASSERT_EQ(verdict.refused.size(), 1U);
+  EXPECT_NE(verdict.refused.front().find("--map-net default=NAME"), std::string::npos)
+      << verdict.refused.front();
+}
+
 }  // namespace
 }  // namespace sealift::host::testing

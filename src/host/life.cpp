@@ -63,8 +63,14 @@ Status Host::Impl::prove(const PlaceRow& row, const StartOptions& start_options,
 Result<std::string> Host::Impl::start(const std::string& key, const StartOptions& start_options,
                                       Deadline deadline, const Stop& stop) {
   const PlaceRow row = row_of(key);
-  if (const auto machine = machine_of(key); machine && machine->process_state() != ProcessState::kGone)
+  if (const auto machine = machine_of(key); machine && machine->process_state() != ProcessState::kGone) {
+    const auto status = machine->status(Deadline::in(2s));
+    if (status && status->state == hypervisor::RunState::kIoError) {
+      SEALIFT_TRY_STATUS(machine->cont(deadline));
+      return std::string("it went on where the failed write had stopped it");
+    }
     return fail(Code::kConflict, "VM {} is on already", row.definition.name);
+  }
   SEALIFT_TRY_STATUS(prove(row, start_options, deadline, stop));
   const auto checked = SEALIFT_TRY(check_rest(row, start_options, stop));
   // Before the guest runs: a power failure from here on must not leave a rest root that looks current.
@@ -74,6 +80,7 @@ Result<std::string> Host::Impl::start(const std::string& key, const StartOptions
     note(key, "last start failed: " + launched.error().message);
     return std::unexpected(launched.error());
   }
+  if (checked) track_writes(row, **launched);
   const Status running = (*launched)->cont(deadline);
   if (!running) {
     static_cast<void>((*launched)->kill(Deadline::in(5s)));
@@ -87,7 +94,8 @@ Result<std::string> Host::Impl::start(const std::string& key, const StartOptions
   return std::string();
 }
 
-void Host::Impl::after_exit(const std::string& key, const Stop& stop) {
+void Host::Impl::after_exit(const std::string& key, const Stop& stop,
+                            const std::optional<ChangedLeaves>& changed) {
   const auto machine = machine_of(key);
   if (machine) {
     const auto ended = machine->wait_gone(Deadline::in(1s), Stop());
@@ -101,7 +109,7 @@ void Host::Impl::after_exit(const std::string& key, const Stop& stop) {
     locked->at(key).row.process.reset();
     locked->at(key).machine.reset();
   }
-  record_rest(key, stop);
+  record_rest(key, changed, stop);
 }
 
 Status Host::Impl::stop(const std::string& key, Deadline deadline, const Stop& stop) {
@@ -111,6 +119,7 @@ Status Host::Impl::stop(const std::string& key, Deadline deadline, const Stop& s
   if (machine->process_state() == ProcessState::kStopped)
     return fail(Code::kConflict, "VM {} is frozen: a guest that does not run cannot power off",
                 row_of(key).definition.name);
+  std::optional<ChangedLeaves> changed;
   while (true) {
     SEALIFT_TRY_STATUS([&]() -> Status {
       const Status pressed = machine->powerdown(deadline);
@@ -119,7 +128,7 @@ Status Host::Impl::stop(const std::string& key, Deadline deadline, const Stop& s
     }());
     Deadline slice = Deadline::in(kPressAgain);
     if (deadline.at() && *deadline.at() < *slice.at()) slice = deadline;
-    const auto gone = machine->wait_gone(slice, stop);
+    const auto gone = wait_off(key, *machine, slice, stop, &changed);
     if (gone) break;
     if (gone.error().code != Code::kTimeout) return std::unexpected(gone.error());
     if (deadline.passed()) {
@@ -130,7 +139,7 @@ Status Host::Impl::stop(const std::string& key, Deadline deadline, const Stop& s
           row_of(key).definition.name);
     }
   }
-  after_exit(key, stop);
+  after_exit(key, stop, changed);
   return {};
 }
 

@@ -47,8 +47,10 @@ struct IncomingRequest {
   ledger::VmId id;
   std::string from;  // host
   hypervisor::VmDefinition definition;
-  std::vector<hypervisor::DiskFormat> formats;      // at this host, one per disk
-  std::vector<std::uint64_t> allocated_bytes;       // at the source, one per disk
+  std::vector<hypervisor::DiskFormat> formats;  // at this host, one per disk
+  std::vector<std::uint64_t> allocated_bytes;   // at the source, one per disk
+  bool live = false;
+  std::vector<bool> bridged;                        // at the source, one per network
   std::map<std::string, std::string> map_networks;  // source's name -> this host's; the rest by its own
   std::map<std::string, std::string> map_pools;
 };

@@ -69,11 +69,30 @@ void Host::Impl::watch_once() {
     if (std::filesystem::file_size(serial, error) > kSerialLogMax && !error) [[maybe_unused]]
       const int cut = ::truncate(serial.c_str(), 0);
   }
+  end_those_powered_off();
   for (const std::string& key : gone) {
     auto busy = begin(key, "powering off", VmState::kHashing, Holder::kNobody);
     if (!busy) continue;
     const auto machine = machine_of(key);
     if (machine && machine->process_state() == ProcessState::kGone) after_exit(key, stopping.token());
+  }
+}
+
+// Sealed VMs whose guests powered off by themselves: their processes wait to be read and ended.
+void Host::Impl::end_those_powered_off() {
+  std::vector<std::pair<std::string, std::shared_ptr<hypervisor::Machine>>> sealed;
+  for (const auto& [key, place] : *places.lock()) {
+    const bool idle = place.busy.empty() && place.held_by.empty() && place.row.adopted;
+    if (place.machine && idle && place.row.definition.at_rest == hypervisor::AtRest::kSealed)
+      sealed.emplace_back(key, place.machine);
+  }
+  for (const auto& [key, machine] : sealed) {
+    const PlaceRow row = row_of(key);
+    if (!powered_off(row, *machine)) continue;
+    const auto busy = begin(key, "powering off", VmState::kHashing, Holder::kNobody);
+    if (!busy) continue;
+    const auto changed = end_powered_off(row, *machine, stopping.token());
+    after_exit(key, stopping.token(), changed);
   }
 }
 

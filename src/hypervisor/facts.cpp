@@ -56,7 +56,9 @@ Result<HypervisorFacts> facts_from_json(const Json& json) {
 std::vector<std::string> problems_running(const VmDefinition& definition, const HypervisorFacts& facts) {
   std::vector<std::string> problems;
   if (!contains(facts.machines, definition.machine)) {
-    problems.push_back(fmt::format("no machine type {} (QEMU {})", definition.machine, facts.version));
+    problems.push_back(
+        fmt::format("no machine type {} (QEMU {}): upgrade QEMU there, or define the VM with an older type",
+                    definition.machine, facts.version));
   }
   if (!contains(facts.cpu_models, definition.cpu)) {
     problems.push_back(

@@ -34,6 +34,7 @@ class Machine {
   virtual Result<MachineStatus> status(Deadline deadline) = 0;
   virtual Status stop(Deadline deadline) = 0;       // QMP stop: stays stopped whatever happens to the process
   virtual Status cont(Deadline deadline) = 0;       // a lock still held elsewhere: kConflict, may be repeated
+  virtual Status quit(Deadline deadline) = 0;       // the process ends in good order, images closed
   virtual Status powerdown(Deadline deadline) = 0;  // ACPI button; the guest may ignore it
   virtual Status announce(Deadline deadline) = 0;   // tells switches where the MACs are now
   virtual Status kill(Deadline deadline) = 0;       // SIGKILL and wait, frozen or not; gone already is fine
@@ -49,10 +50,19 @@ class Machine {
   virtual std::uint64_t event_position() const = 0;
   virtual Result<Event> next_event(std::uint64_t& position, Deadline deadline, const Stop& stop) = 0;
 
+  // What the guest writes, over about `period` (50 ms at least): memory by samples, disks by their counters.
+  virtual Result<WriteRates> measure_writes(Milliseconds period, Deadline deadline, const Stop& stop) = 0;
+
+  // A guest that powers off leaves its process there, in state kShutdown, until quit(): for who wants to read
+  // its bitmaps.
+  virtual Status keep_at_shutdown(Deadline deadline) = 0;
+
   // Disks of a running machine, by the definition's name. Bitmaps have leaf granularity (262,144 bytes).
   virtual Status add_bitmap(const std::string& bitmap, Deadline deadline) = 0;  // on every disk at once
   // In one transaction on every disk: `next` begins to record, `current` stops.
   virtual Status rotate_bitmap(const std::string& current, const std::string& next, Deadline deadline) = 0;
+  // On every disk: it records no more and may be exported. kNotFound: a disk lacks it.
+  virtual Status stop_bitmap(const std::string& bitmap, Deadline deadline) = 0;
   virtual Status remove_bitmap(const std::string& bitmap, Deadline deadline) = 0;  // absent is fine
   // All whose names begin so: what an earlier daemon left.
   virtual Status remove_bitmaps(const std::string& prefix, Deadline deadline) = 0;

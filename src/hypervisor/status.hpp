@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/stop.hpp"
 
@@ -61,6 +62,13 @@ struct MigrationStatus {
   std::uint64_t total_ms = 0;
   std::uint64_t downtime_ms = 0;
   std::uint64_t expected_downtime_ms = 0;
+  std::vector<std::string> blocked;  // why the hypervisor would refuse to migrate it, in its words
+};
+
+// What a guest writes.
+struct WriteRates {
+  std::uint64_t memory_bytes_per_second = 0;
+  std::uint64_t disk_bytes_per_second = 0;
 };
 
 enum class EventKind {

@@ -62,6 +62,9 @@ class LeafTable {
   // kConflict while leaves are missing: names how many and the first.
   Result<crypto::Digest> root();
 
+  // Every claim counts. For who knows that the data and the table are of one moment: no power was lost since.
+  void trust_claims();
+
   // Reads and hashes every leaf that is only claimed: equal counts from now on, different is cleared.
   // Returns how many count now.
   using Progress = std::function<void(std::uint64_t leaves_done, std::uint64_t leaves_all)>;

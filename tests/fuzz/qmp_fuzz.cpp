@@ -24,6 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!message || !message->answer || message->answer->error) continue;
     static_cast<void>(parse_status(message->answer->value));
     static_cast<void>(parse_migration_status(message->answer->value));
+    static_cast<void>(parse_dirty_rate(message->answer->value));
+    static_cast<void>(parse_written_bytes(message->answer->value));
   }
   return 0;
 }

@@ -9,6 +9,7 @@ namespace sealift::hypervisor::qemu {
 namespace {
 
 constexpr std::size_t kWordBytesMax = 64;
+constexpr std::size_t kBlockedMax = 16;
 
 template <class Value, std::size_t Count>
 Value look_up(const std::array<std::pair<std::string_view, Value>, Count>& table, std::string_view word,
@@ -104,6 +105,13 @@ Result<MachineStatus> parse_status(const Json& answer) {
 
 Result<MigrationStatus> parse_migration_status(const Json& answer) {
   MigrationStatus out;
+  if (json::has(answer, "blocked-reasons")) {
+    const Json reasons = SEALIFT_TRY(json::array(answer, "blocked-reasons"));
+    for (const Json& reason : reasons) {
+      if (out.blocked.size() == kBlockedMax) break;
+      if (reason.is_string()) out.blocked.push_back(reason.get<std::string>().substr(0, 256));
+    }
+  }
   if (!json::has(answer, "status")) return out;  // no migration yet: an empty object
   const std::string word = SEALIFT_TRY(word_of(answer, "status"));
   out.phase = parse_phase(word);
@@ -125,6 +133,23 @@ Result<MigrationStatus> parse_migration_status(const Json& answer) {
   out.dirty_bytes_per_second = dirty_pages * page_bytes;
   out.megabits_per_second = SEALIFT_TRY(count(ram, "mbps"));
   return out;
+}
+
+Result<std::optional<std::uint64_t>> parse_dirty_rate(const Json& answer) {
+  if (SEALIFT_TRY(word_of(answer, "status")) != "measured") return std::optional<std::uint64_t>();
+  const std::uint64_t mib = SEALIFT_TRY(count(answer, "dirty-rate"));
+  if (mib > (1ULL << 30)) return fail(Code::kInvalid, "the dirty rate is out of range");
+  return std::optional(mib << 20U);
+}
+
+Result<std::uint64_t> parse_written_bytes(const Json& answer) {
+  if (!answer.is_array()) return fail(Code::kInvalid, "query-blockstats: not a list");
+  std::uint64_t sum = 0;
+  for (const Json& device : answer) {
+    const Json stats = SEALIFT_TRY(json::object(device, "stats"));
+    sum += SEALIFT_TRY(count(stats, "wr_bytes"));
+  }
+  return sum;
 }
 
 Result<Event> parse_event(const Json& message) {

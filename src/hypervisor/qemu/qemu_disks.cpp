@@ -49,6 +49,16 @@ Status QemuMachine::rotate_bitmap(const std::string& current, const std::string&
   return transaction(std::move(actions), deadline);
 }
 
+Status QemuMachine::stop_bitmap(const std::string& bitmap, Deadline deadline) {
+  Json actions = Json::array();
+  for (std::size_t i = 0; i < definition_.disks.size(); ++i)
+    actions.push_back(
+        {{"type", "block-dirty-bitmap-disable"}, {"data", {{"node", disk_node(i)}, {"name", bitmap}}}});
+  const Status stopped = transaction(std::move(actions), deadline);
+  if (says_not_found(stopped)) return fail(Code::kNotFound, "{}", stopped.error().message);
+  return stopped;
+}
+
 Status QemuMachine::remove_bitmap(const std::string& bitmap, Deadline deadline) {
   for (std::size_t i = 0; i < definition_.disks.size(); ++i) {
     const Status removed =

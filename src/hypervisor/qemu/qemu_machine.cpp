@@ -103,6 +103,18 @@ Status QemuMachine::cont(Deadline deadline) {
   return done;
 }
 
+// QEMU may be gone before its answer is read.
+Status QemuMachine::quit(Deadline deadline) {
+  const Status asked = command("quit", {}, deadline);
+  if (!asked && process_state() != ProcessState::kGone && asked.error().code != Code::kUnavailable)
+    return asked;
+  return {};
+}
+
+Status QemuMachine::keep_at_shutdown(Deadline deadline) {
+  return command("set-action", {{"shutdown", "pause"}}, deadline);
+}
+
 Status QemuMachine::powerdown(Deadline deadline) {
   return command("system_powerdown", {}, deadline);
 }

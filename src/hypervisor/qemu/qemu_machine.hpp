@@ -33,6 +33,7 @@ class QemuMachine final : public Machine {
   Result<MachineStatus> status(Deadline deadline) override;
   Status stop(Deadline deadline) override;
   Status cont(Deadline deadline) override;
+  Status quit(Deadline deadline) override;
   Status powerdown(Deadline deadline) override;
   Status announce(Deadline deadline) override;
   Status kill(Deadline deadline) override;
@@ -42,8 +43,11 @@ class QemuMachine final : public Machine {
   std::uint64_t event_position() const override;
   Result<Event> next_event(std::uint64_t& position, Deadline deadline, const Stop& stop) override;
 
+  Result<WriteRates> measure_writes(Milliseconds period, Deadline deadline, const Stop& stop) override;
+  Status keep_at_shutdown(Deadline deadline) override;
   Status add_bitmap(const std::string& bitmap, Deadline deadline) override;
   Status rotate_bitmap(const std::string& current, const std::string& next, Deadline deadline) override;
+  Status stop_bitmap(const std::string& bitmap, Deadline deadline) override;
   Status remove_bitmap(const std::string& bitmap, Deadline deadline) override;
   Status remove_bitmaps(const std::string& prefix, Deadline deadline) override;
   Result<file::Path> export_disk(const std::string& disk, const std::optional<std::string>& bitmap,
@@ -69,6 +73,7 @@ class QemuMachine final : public Machine {
   Result<std::size_t> disk_index(const std::string& disk) const;
   Status transaction(Json actions, Deadline deadline);
   Status remove_export(const std::string& id, Deadline deadline);
+  Result<std::uint64_t> disk_written_bytes(Deadline deadline);
 
   struct Connection {
     std::shared_ptr<QmpClient> client;

@@ -69,6 +69,14 @@ TEST(QmpAnswers, StatusAndMigrationBecomeValues) {
   EXPECT_EQ(migration->passes, 3U);
   EXPECT_EQ(migration->dirty_bytes_per_second, 40960U);
   EXPECT_EQ(parse_migration_status(Json::object())->phase, MigrationPhase::kNone);
+  EXPECT_EQ(parse_migration_status(Json::parse(R"({"blocked-reasons": ["vTPM", 7]})"))->blocked,
+            std::vector<std::string>{"vTPM"});
+  EXPECT_FALSE(*parse_dirty_rate(Json::parse(R"({"status": "measuring"})")));
+  EXPECT_EQ(**parse_dirty_rate(Json::parse(R"({"status": "measured", "dirty-rate": 3})")), 3U << 20U);
+  EXPECT_FALSE(parse_dirty_rate(Json::array()));
+  EXPECT_EQ(*parse_written_bytes(Json::parse(R"([{"stats": {"wr_bytes": 5}}, {"stats": {"wr_bytes": 2}}])")),
+            7U);
+  EXPECT_FALSE(parse_written_bytes(Json::parse(R"([{"stats": 1}])")));
   EXPECT_FALSE(parse_migration_status(Json::parse(R"({"status": "active", "ram": {"total": "x"}})")));
 }
 
