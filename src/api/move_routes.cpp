@@ -33,6 +33,7 @@ Result<migrate::MigrateRequest> decode(const Json& body) {
   request.mode = SEALIFT_TRY(mode_of(json::text(body, "mode").value_or("auto")));
   request.max_downtime_ms = json::number(body, "max_downtime_ms").value_or(request.max_downtime_ms);
   request.bandwidth = json::number(body, "bandwidth").value_or(0);
+  request.patience_ms = json::number(body, "patience_ms").value_or(request.patience_ms);
   const std::uint64_t streams = json::number(body, "streams").value_or(request.streams);
   if (streams < 1 || streams > 8) return fail(Code::kInvalid, "streams: 1 to 8");
   request.streams = static_cast<std::uint32_t>(streams);
@@ -46,10 +47,12 @@ Result<migrate::MigrateRequest> decode(const Json& body) {
 Result<Json> begin(migrate::MoveManager& moves, const Request& request, const Stop& stop) {
   const migrate::MigrateRequest wanted = SEALIFT_TRY(decode(request.body));
   const migrate::MigrateAnswer answer = SEALIFT_TRY(moves.migrate(wanted, Deadline::in(kLedgerWait), stop));
-  Json out = {{"refused", answer.refused},
-              {"vm_is", answer.vm_is},
-              {"checks", answer.checks},
-              {"map", answer.mapped}};
+  Json out = {{"refused", answer.refused},        {"vm_is", answer.vm_is},       {"checks", answer.checks},
+              {"expected", answer.expected.text}, {"warnings", answer.warnings}, {"map", answer.mapped}};
+  if (answer.expected.known)
+    out["estimate"] = {{"total_ms", answer.expected.total_ms},
+                       {"pause_ms", answer.expected.pause_ms},
+                       {"converges", answer.expected.converges}};
   if (answer.id) out["id"] = answer.id->hex();
   return out;
 }

@@ -147,8 +147,14 @@ Status Daemon::open_hypervisor() {
   settings.probe_file = state_directory_ / "accelerator.json";
   settings.scratch_directory = state_directory_ / "run";
   SEALIFT_TRY_STATUS(file::make_private_directory(settings.scratch_directory));
-  hypervisor_ =
-      SEALIFT_TRY(hypervisor::qemu::open_qemu(settings, Deadline::in(kHypervisorWithin), stop_.token()));
+  auto opened = hypervisor::qemu::open_qemu(settings, Deadline::in(kHypervisorWithin), stop_.token());
+  if (!opened)
+    return fail(
+        opened.error().code,
+        "QEMU ('{}') cannot be used: {}. Install QEMU 9.0 or newer (Debian 12: qemu-system-x86 from "
+        "bookworm-backports), or name it under [qemu] program in sealift.toml; VMs that run are not touched",
+        config_.qemu_program, opened.error().message);
+  hypervisor_ = std::move(*opened);
   facts_ = hypervisor_->facts();
   return {};
 }
@@ -189,7 +195,9 @@ Status Daemon::serve_peers() {
   call_backs_.attach(*peers_);
   const net::Endpoint listen = SEALIFT_TRY(net::Endpoint::parse(config_.listen));
   if (const Status started = peers_->start(listen); !started) {
-    return because(started.error(), fmt::format("listen = \"{}\"", config_.listen));
+    return fail(started.error().code,
+                "listen = \"{}\": {}. If another program has the port, name another one in {}",
+                config_.listen, started.error().message, (state_directory_ / "sealift.toml").string());
   }
   node_->start();
   standing_ = std::make_unique<net::StandingConnections>(
@@ -294,7 +302,12 @@ Result<std::string> init_host(const file::Path& state_directory, const InitOptio
   if (!options.advertise.empty() && options.advertise != host::kNoAddress)
     SEALIFT_TRY(net::Endpoint::parse(options.advertise));
   const HostFile file{.name = *name, .witness_only = options.witness_only, .region = options.region};
-  SEALIFT_TRY_STATUS(file::make_private_directory(state_directory));
+  if (const Status made = file::make_private_directory(state_directory); !made)
+    return fail(
+        made.error().code,
+        "the state directory {} cannot be made ({}): run this as root, or name a directory of your own "
+        "with --state",
+        state_directory.string(), made.error().message);
   if (std::filesystem::exists(state_directory / "host.json")) {
     return fail(Code::kConflict, "{} holds a host already; nothing was changed. Start it: sealift host run",
                 state_directory.string());

@@ -12,6 +12,8 @@ Result<host::IncomingRequest> to_request(const migrate::IncomingVm& vm) {
                                 .definition = vm.definition,
                                 .formats = {},
                                 .allocated_bytes = {},
+                                .live = vm.live,
+                                .bridged = vm.bridged,
                                 .map_networks = vm.map_networks,
                                 .map_pools = vm.map_pools};
   for (const migrate::IncomingDisk& disk : vm.disks) {

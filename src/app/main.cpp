@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "app/cli.hpp"
+#include "app/examples.hpp"
 
 namespace sealift::app {
 
@@ -24,6 +25,25 @@ namespace {
 std::string default_state_directory() {
   if (const char* named = std::getenv("SEALIFT_STATE"); named != nullptr && *named != '\0') return named;
   return "/var/lib/sealift";
+}
+
+// What was not understood, and the help that says how it is meant.
+int print_usage_error(const CLI::App& root, const CLI::ParseError& error) {
+  const CLI::App* chosen = &root;
+  std::string command = "sealift";
+  while (!chosen->get_subcommands().empty()) {
+    chosen = chosen->get_subcommands().front();
+    command += " " + chosen->get_name();
+  }
+  std::string what = error.what();
+  const auto rest = root.remaining(true);
+  const bool wants_command = !chosen->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (wants_command && !rest.empty() && !rest.front().starts_with("-"))
+    what = fmt::format("there is no command '{} {}'", command, rest.front());
+  else if (wants_command)
+    what = fmt::format("'{}' alone does nothing: a command follows it", command);
+  fmt::print(stderr, "sealift: {}; see: {} --help\n", what, command);
+  return kExitUsage;
 }
 
 int run(int argc, char** argv) {
@@ -48,11 +68,12 @@ int run(int argc, char** argv) {
   add_domain_commands(root, cli);
   add_ledger_commands(root, cli);
   add_balance_commands(root, cli);
+  add_examples(root);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = root.exit(error);
-    return code == 0 ? kExitOk : kExitUsage;
+    if (error.get_exit_code() != 0) return print_usage_error(root, error);
+    return root.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   const auto code = cli.run();
   return code ? *code : print_error(code.error(), cli.json);

@@ -20,6 +20,7 @@ struct MigrateOptions {
   bool drop_snapshots = false;
   bool detach = false;
   std::uint64_t max_downtime_ms = 300;
+  std::uint64_t patience_s = 300;
   std::string bandwidth;
   std::uint64_t streams = 2;
   std::vector<std::string> map_net;
@@ -66,20 +67,10 @@ Result<int> watch(const Cli& cli, const std::string& id) {
       fmt::print(stderr,
                  "\ndetached; the move goes on. Follow it: sealift moves watch {0}; stop it: sealift moves "
                  "abort {0}\n",
-                 id.substr(0, 12));
+                 id.substr(0, 8));
       return kExitOk;
     }
   }
-}
-
-int print_refusal(const Cli& cli, const Json& answer, const std::string& vm) {
-  if (cli.printed_json(answer)) return kExitRefused;
-  fmt::print("refused  nothing moved; {} {}\n", vm, field(answer, "vm_is"));
-  int number = 0;
-  for (const Json& reason : answer.value("refused", Json::array())) {
-    fmt::print("{:2} {}\n", ++number, reason.is_string() ? reason.get<std::string>() : json::dump(reason));
-  }
-  return kExitRefused;
 }
 
 Result<int> migrate(const Cli& cli, const MigrateOptions& options) {
@@ -89,6 +80,7 @@ Result<int> migrate(const Cli& cli, const MigrateOptions& options) {
                         : options.cold ? "cold"
                                        : "auto"},
                {"max_downtime_ms", options.max_downtime_ms},
+               {"patience_ms", options.patience_s * 1000},
                {"streams", options.streams},
                {"drop_snapshots", options.drop_snapshots},
                {"dry_run", options.dry_run},
@@ -96,22 +88,23 @@ Result<int> migrate(const Cli& cli, const MigrateOptions& options) {
                {"map_pool", SEALIFT_TRY(mapping(options.map_pool, "--map-pool"))},
                {"bandwidth", options.bandwidth.empty() ? 0 : SEALIFT_TRY(parse_bytes(options.bandwidth))}};
   const Json answer = SEALIFT_TRY(cli.client().post("/v1/moves", body));
-  if (!answer.value("refused", Json::array()).empty()) return print_refusal(cli, answer, options.vm);
+  if (!answer.value("refused", Json::array()).empty()) {
+    if (!cli.printed_json(answer)) MoveView::refused(answer, options.vm);
+    return kExitRefused;
+  }
   if (options.dry_run) {
-    if (!cli.printed_json(answer)) {
-      fmt::print("checks   {}\nnothing was moved (--dry-run)\n", field(answer, "checks"));
-    }
+    if (cli.printed_json(answer)) return kExitOk;
+    MoveView(false).head(answer);
+    fmt::print("nothing moved (--dry-run); {} {}\n", options.vm, field(answer, "vm_is"));
     return kExitOk;
   }
   const std::string id = field(answer, "id");
   if (options.detach) {
-    if (!cli.printed_json(answer))
-      fmt::print("move {} began; follow it: sealift moves watch {}\n", id.substr(0, 12), id.substr(0, 12));
+    if (cli.printed_json(answer)) return kExitOk;
+    MoveView(false).head(answer);
+    fmt::print("move     {0} began; follow it: sealift moves watch {0}; stop it: sealift moves abort {0}\n",
+               id.substr(0, 8));
     return kExitOk;
-  }
-  if (!cli.json) {
-    fmt::print("move     {} of {} to {}; Ctrl-C detaches, sealift moves abort {} stops it\n",
-               id.substr(0, 12), options.vm, options.to, id.substr(0, 12));
   }
   return watch(cli, id);
 }
@@ -130,7 +123,13 @@ Result<int> list(const Cli& cli) {
 
 Result<int> show(const Cli& cli, const std::string& id) {
   const Json answer = SEALIFT_TRY(cli.client().get("/v1/moves/" + api::encode_segment(id)));
-  if (!cli.printed_json(answer)) fmt::print("{}\n", json::dump_pretty(answer));
+  if (cli.printed_json(answer)) return kExitOk;
+  fmt::print("move     {}: {} from {} to {}, {}, {}; this host is the {}; began {}\n", field(answer, "id"),
+             field(answer, "vm"), field(answer, "from"), field(answer, "to"), field(answer, "mode"),
+             field(answer, "state") == "running" ? field(answer, "phase") : field(answer, "state"),
+             field(answer, "role"), field(answer, "began"));
+  MoveView view(false);
+  ended(answer) ? view.finish(answer) : view.update(answer);
   return kExitOk;
 }
 
@@ -166,6 +165,12 @@ void add_migrate(CLI::App& root, Cli& cli) {
       ->capture_default_str();
   command.add_option("--bandwidth", options.bandwidth,
                      "at most so many bytes a second, for example 100M (default: unlimited)");
+  command
+      .add_option("--patience", options.patience_s,
+                  "seconds without progress (the guest writes as fast as the link carries) until the move is "
+                  "given up; 0: go on until its deadline")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400));
   command.add_option("--streams", options.streams, "connections for the data")
       ->capture_default_str()
       ->check(CLI::Range(1, 8));

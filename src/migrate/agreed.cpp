@@ -44,7 +44,11 @@ std::string encode_agreed(const Agreed& agreed) {
                      {"deadline_ms", agreed.deadline_ms},
                      {"max_downtime_ms", agreed.max_downtime_ms},
                      {"streams", agreed.streams},
+                     {"patience_ms", agreed.patience_ms},
+                     {"write_bytes_per_second", agreed.write_bytes_per_second},
                      {"checks", agreed.checks},
+                     {"expected", agreed.expected},
+                     {"warnings", agreed.warnings},
                      {"mapped", agreed.mapped}});
 }
 
@@ -66,6 +70,12 @@ Result<Agreed> decode_agreed(const std::string& text) {
   const std::uint64_t streams = SEALIFT_TRY(json::number(json, "streams"));
   if (streams > UINT32_MAX) return fail(Code::kInvalid, "field 'streams' is too large");
   agreed.streams = static_cast<std::uint32_t>(streams);
+  // Of a move that an older build began, these are not there.
+  agreed.patience_ms = json::number(json, "patience_ms").value_or(agreed.patience_ms);
+  agreed.write_bytes_per_second = json::number(json, "write_bytes_per_second").value_or(0);
+  agreed.expected = json::text(json, "expected").value_or("");
+  for (const Json& warning : json::array(json, "warnings").value_or(Json::array()))
+    if (warning.is_string()) agreed.warnings.push_back(warning);
   agreed.checks = SEALIFT_TRY(json::text(json, "checks"));
   agreed.mapped = SEALIFT_TRY(json::text(json, "mapped"));
   return agreed;

@@ -19,7 +19,10 @@ struct Agreed {
   std::uint64_t deadline_ms = 0;
   std::uint64_t max_downtime_ms = 300;  // source's side only, as streams
   std::uint32_t streams = 2;
-  std::string checks, mapped;  // pre-flight's words, for the screen
+  std::uint64_t patience_ms = 300'000;       // without progress; 0: until the deadline
+  std::uint64_t write_bytes_per_second = 0;  // the guest's, as measured before
+  std::string checks, mapped, expected;      // pre-flight's words, for the screen
+  std::vector<std::string> warnings;
 
   custody::MoveMode mode() const {
     return request.vm.live ? custody::MoveMode::kLive : custody::MoveMode::kCold;

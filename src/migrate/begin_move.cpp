@@ -39,11 +39,21 @@ Result<MigrateAnswer> MoveManager::Impl::migrate(const MigrateRequest& request, 
   const auto state = options.ledger->final_state();
   const bool reachable = request.to != options.self && state->member(request.to) &&
                          one_can_dial(*state, options.self, request.to);
-  if (reachable) SEALIFT_TRY_STATUS(ask_there(question, deadline, stop));
+  {
+    std::jthread writes;  // measured while the other side is asked
+    if (question.agreed.request.vm.live && question.vm.machine)
+      writes = std::jthread([&] { measure_writes(question, stop); });
+    if (reachable) SEALIFT_TRY_STATUS(ask_there(question, deadline, stop));
+  }
   answer.refused = question.verdict.refused;
+  answer.warnings = question.verdict.warnings;
   answer.checks = fmt::format("{} ok; quorum {} of {}", question.verdict.passed, question.quorum_answered,
                               question.members);
   answer.mapped = question.agreed.mapped;
+  if (answer.refused.empty()) {
+    SEALIFT_TRY_STATUS(measure_link(question, stop));
+    foresee(question, answer);
+  }
   if (!answer.refused.empty() || request.dry_run) {
     if (question.talk) (void)question.talk->session().close(Deadline::in(1s), stop);
     return answer;
@@ -63,6 +73,8 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
   if (question.vm.machine) {
     const auto status = question.vm.machine->status(Deadline::in(kQmpPatience));
     facts.run_state = status ? status->state : hypervisor::RunState::kOther;
+    const auto migration = question.vm.machine->migration_status(Deadline::in(kQmpPatience));
+    if (migration) facts.blocked = migration->blocked;
   }
   std::vector<std::uint64_t> allocated;
   for (std::size_t i = 0; i < question.vm.placement.disks.size(); ++i) {
@@ -76,16 +88,17 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
   }
   std::array<std::uint8_t, 32> nonce{};
   options.random->fill(nonce);
+  const auto asked = std::chrono::steady_clock::now();
   const auto quorum = options.ledger->ask_quorum(nonce, Deadline::in(kQuorumPatience), stop);
+  question.quorum_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - asked).count());
   facts.state = options.ledger->final_state();
   facts.quorum_answered = quorum ? quorum->answered.size() : 0;
   facts.quorum_needed = facts.state->member_set().quorum();
   facts.unfinished = SEALIFT_TRY(journal->unfinished(question.vm.id));
   facts.records_settled = options.host->records(question.vm.id).settled && outbox->settled(question.vm.id);
   if (const auto last = facts.state->last_move(question.vm.id)) abort_unknown(*last);
-  Verdict verdict = check_source(facts, options.host->facts());
-  question.verdict.passed += verdict.passed;
-  std::ranges::move(verdict.refused, std::back_inserter(question.verdict.refused));
+  question.verdict.take(check_source(facts, options.host->facts()));
   question.quorum_answered = facts.quorum_answered;
   question.members = facts.state->members().size();
 
@@ -94,12 +107,15 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
   agreed.from = options.self;
   agreed.to = request.to;
   agreed.max_downtime_ms = request.max_downtime_ms;
+  agreed.patience_ms = request.patience_ms;
   agreed.streams = std::clamp(request.streams, 1U, 8U);
   IncomingVm& vm = agreed.request.vm;
   vm.id = question.vm.id;
   vm.from = options.self;
   vm.definition = question.vm.definition;
   vm.live = facts.live;
+  for (const auto& network : question.vm.placement.networks)
+    vm.bridged.push_back(std::holds_alternative<hypervisor::BridgeNetwork>(network));
   vm.map_networks = request.map_networks;
   vm.map_pools = request.map_pools;
   for (std::size_t i = 0; i < vm.definition.disks.size(); ++i) {

@@ -297,9 +297,10 @@ void DestinationDriver::finish(const State& state) {
   (void)file::remove_tree(scratch());
   std::string receipt;
   if (ended.outcome == custody::Outcome::kMoved) receipt = keep_receipt();
+  const std::string why = ended.outcome == custody::Outcome::kMoved ? ended.reason : why_ended(ended.reason);
   update([&](MoveProgress& p) {
     p.outcome = ended.outcome;
-    if (!ended.reason.empty()) p.message = ended.reason;
+    if (!why.empty()) p.message = why;
     if (receipt.empty()) return;
     p.report = MoveReport{};
     p.report->receipt = receipt;

@@ -9,6 +9,7 @@ namespace {
 constexpr Milliseconds kReceiptPatience{10'000};
 constexpr Milliseconds kSilenceFirst{5'000};  // longer than any answer of a ledger in good health
 constexpr Milliseconds kSilenceAgain{30'000};
+constexpr std::size_t kEntriesMax = 256;
 
 }  // namespace
 
@@ -23,6 +24,8 @@ Driver::Driver(const Surroundings& around, MoveRow row, Agreed agreed)
   progress->role = row_.role;
   progress->mode = agreed_.mode();
   progress->checks = agreed_.checks;
+  progress->expected = agreed_.expected;
+  progress->warnings = agreed_.warnings;
   progress->mapped = agreed_.mapped;
   progress->began = WallTime{Milliseconds{row_.began_ms}};
   progress->version = 1;
@@ -107,6 +110,36 @@ Status Driver::submit(custody::RecordKind kind, ByteView seal, const std::string
   return around_.outbox->submit(row_.id, row_.vm, kind, [&](std::uint64_t number) {
     return make_move_record(agreed_, row_.id, kind, number, seal, words, *options().identity);
   });
+}
+
+namespace {
+
+// The words of a record of the move, with who signed it; nothing when it cannot be read.
+std::string words_of(ledger::Ledger& ledger, const ledger::Move& move) {
+  const auto& id = move.abort ? move.abort : move.returned;
+  if (!id) return {};
+  const auto entries = ledger.log(move.abort ? move.decided_height : move.offered_height, kEntriesMax);
+  if (!entries) return {};
+  for (const ledger::LogEntry& entry : *entries) {
+    if (entry.id != *id) continue;
+    const auto record = ledger::parse_record(entry.envelope);
+    if (!record) return {};
+    if (const auto* abort = std::get_if<ledger::MoveAbort>(&record->body)) return abort->reason;
+    if (const auto* back = std::get_if<ledger::MoveReturn>(&record->body)) return back->reason;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Driver::why_ended(const std::string& own) const {
+  // A bare word is the machine's name for what it saw, not a reason.
+  if (own.find(' ') != std::string::npos) return own;
+  const auto move = options().ledger->final_state()->move(row_.id);
+  const std::string words = move ? words_of(*options().ledger, *move) : "";
+  if (!words.empty()) return words;
+  const std::string last = progress().message;
+  return last.empty() ? own : last;
 }
 
 std::string Driver::keep_receipt() {

@@ -53,6 +53,8 @@ class Driver {
   std::string wait_past(const std::vector<std::string_view>& phases, Deadline deadline);
   bool aborted() const;  // and over
   Status submit(custody::RecordKind kind, ByteView seal, const std::string& words);
+  // Why it ended without moving: the machine's own words, or those of the record that ended it.
+  std::string why_ended(const std::string& own) const;
   // Writes the receipt beside the others; its path, or why not.
   std::string keep_receipt();
   // Of this move: tables, sockets. Short, because a socket's path may have 107 bytes only.

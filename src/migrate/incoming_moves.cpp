@@ -1,4 +1,5 @@
 #include "migrate/destination_driver.hpp"
+#include "migrate/link_probe.hpp"
 #include "migrate/move_manager_impl.hpp"
 
 // Sessions that other members open: their questions are answered, and a move that the ledger has an offer of
@@ -11,8 +12,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Milliseconds kMessagePatience{120'000};  // between the checks and the final offer
-constexpr Milliseconds kStartPatience{30'000};     // of this daemon, to have read its journal
-constexpr Milliseconds kOfferPatience{30'000};     // until the offer that the source saw is final here too
+constexpr Milliseconds kProbePatience{30'000};
+constexpr Milliseconds kStartPatience{30'000};  // of this daemon, to have read its journal
+constexpr Milliseconds kOfferPatience{30'000};  // until the offer that the source saw is final here too
 
 }  // namespace
 
@@ -27,6 +29,7 @@ void MoveManager::Impl::serve(std::unique_ptr<transport::Session> session, const
                                  [](bool is) { return is; }))
     return;
   std::optional<hypervisor::HypervisorFacts> theirs;
+  bool probed = false;
   while (!stop.stopped() && !stopping.stopped()) {
     const auto message = talk->receive(Deadline::in(kMessagePatience), stop);
     if (!message) {
@@ -41,6 +44,11 @@ void MoveManager::Impl::serve(std::unique_ptr<transport::Session> session, const
       answer.clock_ms = static_cast<std::uint64_t>(options.clock->wall().time_since_epoch().count());
       theirs = check->facts;
       if (!talk->send(answer, stop)) return;
+    } else if (const auto* probe = std::get_if<protocol::Probe>(&*message); probe != nullptr && !probed) {
+      probed = true;
+      if (!take_probe(talk->session(), static_cast<unsigned>(probe->streams), Deadline::in(kProbePatience),
+                      stop))
+        return;
     } else if (const auto* message_begin = std::get_if<protocol::Begin>(&*message)) {
       return begin(talk, *message_begin, *peer, theirs, stop);
     } else {

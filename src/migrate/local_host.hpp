@@ -40,6 +40,7 @@ struct IncomingVm {
   hypervisor::VmDefinition definition;  // canonical form travels; the digest of its bytes is sealed
   bool live = false;
   std::vector<IncomingDisk> disks;                  // in the definition's order
+  std::vector<bool> bridged;                        // per network: on a bridge at the source
   std::map<std::string, std::string> map_networks;  // source's name -> this host's; the rest by the same name
   std::map<std::string, std::string> map_pools;
 };

@@ -21,6 +21,7 @@
 #include "crypto/identity.hpp"
 #include "host/record_numbers.hpp"
 #include "ledger/ledger.hpp"
+#include "migrate/estimate.hpp"
 #include "migrate/local_host.hpp"
 #include "migrate/progress.hpp"
 #include "net/dial.hpp"
@@ -52,8 +53,9 @@ struct MigrateRequest {
   ledger::HostName to;
   Mode mode = Mode::kAuto;  // kAuto: live when it runs
   std::uint64_t max_downtime_ms = 300;
-  std::uint64_t bandwidth = 0;  // bytes a second; 0: unlimited
-  std::uint32_t streams = 2;    // bulk connections, and multifd channels of a live move
+  std::uint64_t bandwidth = 0;          // bytes a second; 0: unlimited
+  std::uint64_t patience_ms = 300'000;  // a live move without progress for so long is cancelled; 0: never
+  std::uint32_t streams = 2;            // bulk connections, and multifd channels of a live move
   std::map<std::string, std::string> map_networks;
   std::map<std::string, std::string> map_pools;
   bool drop_snapshots = false;
@@ -65,6 +67,8 @@ struct MigrateAnswer {
   std::string vm_is;                 // "runs on zurich", "is powered off on zurich"
   std::string checks;                // "24 ok; quorum 2 of 3"
   std::string mapped;
+  Estimate expected;
+  std::vector<std::string> warnings;
 };
 
 class MoveManager {

@@ -41,12 +41,20 @@ struct MoveManager::Impl {
     Agreed agreed;
     std::shared_ptr<Conversation> talk;  // shared with the driver later
     std::size_t quorum_answered = 0, members = 0;
+    std::uint64_t quorum_ms = 0;
+    hypervisor::WriteRates writes;
+    std::uint64_t link_bytes_per_second = 0;
     LocalVm vm;
   };
   Result<MigrateAnswer> migrate(const MigrateRequest& request, Deadline deadline, const Stop& stop);
   Status ask_here(const MigrateRequest& request, Question& question, const Stop& stop);
   Status ask_there(Question& question, Deadline deadline, const Stop& stop);
   Result<ledger::MoveId> offer(Question& question);
+
+  // foresee.cpp
+  void measure_writes(Question& question, const Stop& stop);
+  Status measure_link(Question& question, const Stop& stop);
+  void foresee(Question& question, MigrateAnswer& answer);
 
   // incoming_moves.cpp
   void serve(std::unique_ptr<transport::Session> session, const net::Hello& hello, const Stop& stop);

@@ -31,6 +31,14 @@ void check_run_state(Verdict& verdict, const SourceFacts& facts) {
   }
   verdict.check(runs, fmt::format("{} is powered off: start it, or move it cold", name));
   if (!runs) return;
+  // Passed-through devices, a vTPM, a host's CD drive: QEMU knows what cannot move.
+  std::vector<std::string> blocked;
+  for (const std::string& reason : facts.blocked)
+    blocked.push_back(
+        fmt::format("{} has a device that cannot move while it runs (QEMU: {}): remove it, or move "
+                    "it cold",
+                    name, reason));
+  verdict.add(std::move(blocked));
   verdict.check(
       facts.run_state == hypervisor::RunState::kRunning,
       facts.run_state == hypervisor::RunState::kSuspended
@@ -51,12 +59,25 @@ void check_images(Verdict& verdict, const SourceFacts& facts) {
                   fmt::format("{}: it has the backing file {}: flatten it (qemu-img convert)", disk.name,
                               image.backing.substr(0, 200)));
     verdict.check(
-        !image.external_data && !image.encrypted,
-        fmt::format("{}: its image has an external data file or is encrypted: convert it", disk.name));
+        !image.external_data,
+        fmt::format("{}: its data is in another file: make one image of it (qemu-img convert)", disk.name));
+    verdict.check(!image.encrypted,
+                  fmt::format("{}: it is encrypted by QEMU, with a key that does not travel: convert it, and "
+                              "encrypt inside the guest",
+                              disk.name));
+    verdict.check(facts.live || !image.marked_dirty,
+                  fmt::format("{}: its image was not closed in good order: start and stop the VM, or repair "
+                              "it (qemu-img check -r all)",
+                              disk.name));
     verdict.check(image.virtual_bytes == disk.size_bytes,
                   fmt::format("{}: the image holds {} bytes, the definition says {}: correct the definition",
                               disk.name, image.virtual_bytes, disk.size_bytes));
   }
+}
+
+void add_all(std::vector<std::string>& to, std::vector<std::string> more) {
+  for (std::string& text : more)
+    if (std::ranges::find(to, text) == to.end()) to.push_back(std::move(text));
 }
 
 void check_ledger(Verdict& verdict, const SourceFacts& facts) {
@@ -73,8 +94,8 @@ void check_ledger(Verdict& verdict, const SourceFacts& facts) {
                   "dial (there: sealift host update HOST:PORT)",
                   facts.self.text(), to.text()));
   verdict.check(!facts.unfinished,
-                fmt::format("move {} of this VM is not finished: sealift moves show {}",
-                            facts.unfinished ? facts.unfinished->hex().substr(0, 12) : "", "ID"));
+                fmt::format("an earlier move of this VM is not finished: sealift moves show {}",
+                            facts.unfinished ? facts.unfinished->hex().substr(0, 12) : ""));
   const auto vm = facts.state->vm(facts.vm->id);
   verdict.check(vm.has_value(),
                 "the VM is not in the ledger yet: wait for its registration (sealift ledger log)");
@@ -98,7 +119,21 @@ void check_ledger(Verdict& verdict, const SourceFacts& facts) {
                   facts.quorum_answered, facts.quorum_needed));
 }
 
+void warn_without_witness(Verdict& verdict, const SourceFacts& facts) {
+  if (facts.state->members().size() != 2) return;
+  verdict.warnings.push_back(fmt::format(
+      "the domain has two members and no witness: should {} die in the last step, {} stays stopped until "
+      "it is back; a third member, a witness, avoids that (sealift domain invite)",
+      facts.request->to.text(), facts.vm->definition.name));
+}
+
 }  // namespace
+
+void Verdict::take(Verdict other) {
+  passed += other.passed;
+  add_all(refused, std::move(other.refused));
+  add_all(warnings, std::move(other.warnings));
+}
 
 void Verdict::check(bool holds, std::string reason_if_not) {
   if (holds)
@@ -109,7 +144,7 @@ void Verdict::check(bool holds, std::string reason_if_not) {
 
 void Verdict::add(std::vector<std::string> reasons) {
   if (reasons.empty()) ++passed;
-  for (std::string& reason : reasons) refused.push_back(std::move(reason));
+  add_all(refused, std::move(reasons));
 }
 
 bool one_can_dial(const ledger::State& state, const ledger::HostName& a, const ledger::HostName& b) {
@@ -125,6 +160,7 @@ Verdict check_source(const SourceFacts& facts, const hypervisor::HypervisorFacts
   check_run_state(verdict, facts);
   check_images(verdict, facts);
   check_ledger(verdict, facts);
+  warn_without_witness(verdict, facts);
   if (facts.live) check_capabilities(verdict, hypervisor, facts.self.text());
   return verdict;
 }

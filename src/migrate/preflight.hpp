@@ -15,10 +15,12 @@ namespace sealift::migrate {
 
 struct Verdict {
   std::vector<std::string> refused;
+  std::vector<std::string> warnings;  // that do not keep it from moving
   std::size_t passed = 0;
   // Counts the check, or keeps its reason.
   void check(bool holds, std::string reason_if_not);
   void add(std::vector<std::string> reasons);  // none: passed
+  void take(Verdict other);
 };
 
 struct SourceFacts {
@@ -27,7 +29,7 @@ struct SourceFacts {
   bool live = false;                                                 // what it will be
   hypervisor::RunState run_state = hypervisor::RunState::kShutdown;  // of its process
   std::vector<image::ImageInfo> images;                              // of its disks, in order
-  std::vector<file::Path> pools;               // a backing file outside of these cannot move
+  std::vector<std::string> blocked;            // what keeps QEMU from migrating it, in its words
   std::shared_ptr<const ledger::State> state;  // final
   ledger::HostName self;
   bool records_settled = true;

@@ -68,11 +68,14 @@ Json to_json(const MoveProgress& progress) {
   const auto put = [&](const char* name, const std::string& text) {
     if (!text.empty()) json[name] = text;
   };
+  put("problem", progress.problem);
   put("waiting", progress.waiting);
   if (progress.unanswered_since) json["unanswered_since"] = to_iso8601(*progress.unanswered_since);
   put("checks", progress.checks);
+  put("expected", progress.expected);
   put("map", progress.mapped);
   put("switch", progress.switchover);
+  if (!progress.warnings.empty()) json["warnings"] = progress.warnings;
   if (progress.report) json["report"] = report_json(*progress.report);
   return json;
 }
@@ -119,7 +122,10 @@ MoveProgress progress_from_json(const Json& json) {
   progress.outcome = outcome_of(text("state"));
   progress.message = text("message");
   progress.checks = text("checks");
+  progress.expected = text("expected");
   progress.mapped = text("map");
+  for (const Json& warning : json::array(json, "warnings").value_or(Json::array()))
+    if (warning.is_string()) progress.warnings.push_back(warning);
   progress.switchover = text("switch");
   progress.version = json::number(json, "version").value_or(1);
   for (const Json& disk : json::array(json, "disks").value_or(Json::array())) {

@@ -57,9 +57,12 @@ struct MoveProgress {
   bool ended = false;
   std::optional<custody::Outcome> outcome;   // once ended
   std::string message;                       // why it ended, or what an operator must know now
+  std::string problem;                       // it gets nowhere: why, and what to do; empty: it gets on
   std::string waiting;                       // for what and for whom; empty: for nothing
   std::optional<WallTime> unanswered_since;  // what it waits for is late: somebody should look
   std::string checks;                        // "24 ok; quorum 2 of 3"
+  std::string expected;                      // "0:21, pause about 45 ms"
+  std::vector<std::string> warnings;         // of pre-flight
   std::string mapped;                        // "prod-10: br0.10 -> br1; vda: fast -> tank"
   std::string switchover;                    // "stopped, sealed, equal, committed (block 1182), running"
   std::vector<DiskProgress> disks;
@@ -70,11 +73,11 @@ struct MoveProgress {
 };
 
 // The API's form:
-//   {"id", "vm", "vm_id", "from", "to", "role", "mode", "state", "phase", "ended", "message", "waiting",
-//   "checks",
-//    "unanswered_since" (absent: nothing is late), "map", "switch", "disks": [{"name", "total_bytes",
-//    "done_bytes", "sent_bytes", "round"}], "memory": {…} or null, "report": {"total_ms", "pause_ms",
-//    "pause_parts_ms": {…}, "verified": […], "source", "receipt"} or absent, "began", "version"}
+//   {"id", "vm", "vm_id", "from", "to", "role", "mode", "state", "phase", "ended", "message", "problem",
+//   "waiting", "unanswered_since" (absent: nothing is late), "checks", "expected", "warnings": [text], "map",
+//   "switch", "disks": [{"name", "total_bytes", "done_bytes", "sent_bytes", "round"}], "memory": {…} or null,
+//   "report": {"total_ms", "pause_ms", "pause_parts_ms": {…}, "verified": […], "source", "receipt"} or
+//   absent, "began", "version"}
 // state: "running" until ended, then "done", "aborted", "returned" or "lost".
 Json to_json(const MoveProgress& progress);
 // Of an ended move, from this host's own journal; what is missing or odd is left empty.

@@ -112,6 +112,18 @@ Status check_disks(const IncomingVm& vm) {
   return {};
 }
 
+Result<std::vector<bool>> read_bridged(const Json& object) {
+  if (!json::has(object, "bridged")) return std::vector<bool>();  // the journal of an older build
+  const Json array = SEALIFT_TRY(json::array(object, "bridged"));
+  if (array.size() > hypervisor::VmDefinition::kNetworksMax) return fail(Code::kInvalid, "too many networks");
+  std::vector<bool> bridged;
+  for (const Json& is : array) {
+    if (!is.is_boolean()) return fail(Code::kInvalid, "field 'bridged' holds something else than yes or no");
+    bridged.push_back(is.get<bool>());
+  }
+  return bridged;
+}
+
 Json texts(const std::vector<std::string>& list) {
   Json array = Json::array();
   for (const std::string& text : list) array.push_back(text.substr(0, kReasonBytesMax));
@@ -132,6 +144,7 @@ struct Put {
             {"facts", hypervisor::to_json(m.facts)},
             {"clock_ms", m.clock_ms}};
   }
+  Json operator()(const Probe& m) const { return {{"type", "probe"}, {"streams", m.streams}}; }
   Json operator()(const Begin& m) const {
     return {
         {"type", "begin"}, {"protocol", kProtocol}, {"move", m.move.hex()}, {"request", to_json(m.request)}};
@@ -207,6 +220,13 @@ Result<Message> read_small(const std::string& type, const Json& json) {
     if (type == "ready") return Ready{};
     return Receiving{};
   }
+  if (type == "probe") {
+    SEALIFT_TRY_STATUS(only(json, {"type", "streams"}));
+    const std::uint64_t streams = SEALIFT_TRY(json::number(json, "streams"));
+    if (streams < 1 || streams > kProbeStreamsMax)
+      return fail(Code::kInvalid, "field 'streams' is not 1 to {}", kProbeStreamsMax);
+    return Probe{streams};
+  }
   if (type == "round") {
     SEALIFT_TRY_STATUS(only(json, {"type", "number", "last"}));
     const std::uint64_t number = SEALIFT_TRY(json::number(json, "number"));
@@ -247,6 +267,7 @@ Json to_json(const Request& request) {
           {"live", request.vm.live},
           {"definition", hypervisor::to_json(request.vm.definition)},
           {"disks", disks},
+          {"bridged", request.vm.bridged},
           {"map_networks", names(request.vm.map_networks)},
           {"map_pools", names(request.vm.map_pools)},
           {"channels", request.channels},
@@ -255,8 +276,8 @@ Json to_json(const Request& request) {
 }
 
 Result<Request> parse_request(const Json& json) {
-  SEALIFT_TRY_STATUS(only(json, {"vm", "from", "live", "definition", "disks", "map_networks", "map_pools",
-                                 "channels", "clock_ms", "bandwidth"}));
+  SEALIFT_TRY_STATUS(only(json, {"vm", "from", "live", "definition", "disks", "bridged", "map_networks",
+                                 "map_pools", "channels", "clock_ms", "bandwidth"}));
   Request request;
   request.vm.id = SEALIFT_TRY(read_id<ledger::VmId>(json, "vm"));
   request.vm.from = SEALIFT_TRY(read_id<ledger::HostName>(json, "from"));
@@ -266,6 +287,7 @@ Result<Request> parse_request(const Json& json) {
   if (disks.size() > hypervisor::VmDefinition::kDisksMax) return fail(Code::kInvalid, "too many disks");
   for (const Json& disk : disks) request.vm.disks.push_back(SEALIFT_TRY(read_disk(disk)));
   SEALIFT_TRY_STATUS(check_disks(request.vm));
+  request.vm.bridged = SEALIFT_TRY(read_bridged(json));
   request.vm.map_networks = SEALIFT_TRY(read_names(json, "map_networks"));
   request.vm.map_pools = SEALIFT_TRY(read_names(json, "map_pools"));
   const std::uint64_t channels = SEALIFT_TRY(json::number(json, "channels"));
@@ -289,9 +311,9 @@ Result<Message> decode(ByteView bytes) {
 }
 
 std::string_view type_of(const Message& message) {
-  static constexpr std::string_view kTypes[] = {"check",  "checked",       "begin", "receiving",
-                                                "round",  "round_durable", "ready", "seal",
-                                                "timing", "cancelled"};
+  static constexpr std::string_view kTypes[] = {"check",     "checked", "probe",         "begin",
+                                                "receiving", "round",   "round_durable", "ready",
+                                                "seal",      "timing",  "cancelled"};
   static_assert(std::size(kTypes) == std::variant_size_v<Message>);
   return kTypes[message.index()];
 }

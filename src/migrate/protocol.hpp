@@ -6,7 +6,9 @@
 //   source                                   destination
 //     check {protocol, request, facts}      ->
 //                                           <- checked {refused: [text], mapped: [text], facts, clock_ms}
-//     begin {move, request}                 ->     the offer is final; or: go on with this move (a cold one)
+//     probe {streams}                       ->     (streams 48..: what the link carries, link_probe.hpp;
+//     once) begin {move, request}                 ->     the offer is final; or: go on with this move (a cold
+//     one)
 //                                           <- receiving {}          the place is made, (live) QEMU listens
 //     (bulk streams: disks, side files, memory)
 //     round {number, last}                  ->     a disk round was sent whole; last: nothing follows it
@@ -18,7 +20,8 @@
 //     cancelled {reason}                   <->
 //
 // request: {vm, name of the source host, live, definition, disks: [{name, format, virtual_bytes,
-// allocated_bytes}], map_networks, map_pools, channels, clock_ms, bandwidth}. Nothing in a message is
+// allocated_bytes}], bridged: [per network: on a bridge at the source], map_networks, map_pools, channels,
+// clock_ms, bandwidth}. Nothing in a message is
 // believed: the destination compares it with the final offer, and the seal with what it received itself.
 
 #include <string>
@@ -32,7 +35,8 @@
 
 namespace sealift::migrate::protocol {
 
-constexpr std::uint32_t kProtocol = 1;
+constexpr std::uint32_t kProtocol = 2;  // 2: probe, bridged
+constexpr std::uint64_t kProbeStreamsMax = 4;
 constexpr std::size_t kMessageBytesMax = 1024 * 1024;
 constexpr std::size_t kReasonsMax = 64;
 constexpr std::size_t kReasonBytesMax = 2048;
@@ -55,6 +59,9 @@ struct Checked {
   std::vector<std::string> mapped;
   hypervisor::HypervisorFacts facts;
   std::uint64_t clock_ms = 0;
+};
+struct Probe {
+  std::uint64_t streams = 1;
 };
 struct Begin {
   ledger::MoveId move;
@@ -81,7 +88,7 @@ struct Timing {  // milliseconds at the destination, from the seal's arrival
 struct Cancelled {
   std::string reason;
 };
-using Message = std::variant<Check, Checked, Begin, Receiving, Round, RoundDurable, Ready, SealMessage,
+using Message = std::variant<Check, Checked, Probe, Begin, Receiving, Round, RoundDurable, Ready, SealMessage,
                              Timing, Cancelled>;
 
 Bytes encode(const Message& message);

@@ -31,6 +31,7 @@ std::string error_of(const std::string& text) {
 TEST(MoveProtocol, EveryMessageComesBackAsItWas) {
   const std::vector<Message> messages = {Check{request(), {}},
                                          Checked{{"no space"}, {"a -> b"}, {}, 99},
+                                         Probe{2},
                                          Begin{{crypto::sha256(as_bytes("m"))}, request()},
                                          Receiving{},
                                          Round{3, true},
@@ -52,6 +53,7 @@ TEST(MoveProtocol, RefusesUnknownFieldsAndTypes) {
   EXPECT_NE(error_of(R"({"type":"ready","more":1})").find("unknown field 'more'"), std::string::npos);
   EXPECT_NE(error_of(R"({"type":"go"})").find("unknown type 'go'"), std::string::npos);
   EXPECT_NE(error_of(R"({"type":"round","last":true})").find("'number'"), std::string::npos);
+  EXPECT_NE(error_of(R"({"type":"probe","streams":5})").find("'streams'"), std::string::npos);
 }
 
 TEST(MoveProtocol, RefusesDisksThatAreNotTheDefinitions) {
@@ -62,12 +64,12 @@ TEST(MoveProtocol, RefusesDisksThatAreNotTheDefinitions) {
 
 TEST(MoveProtocol, NamesBothVersions) {
   std::string text(as_text(encode(Check{request(), {}})));
-  const auto at = text.find("\"protocol\":1");
+  const auto at = text.find("\"protocol\":2");
   ASSERT_NE(at, std::string::npos);
-  text.replace(at, 12, "\"protocol\":2");
+  text.replace(at, 12, "\"protocol\":3");
   const std::string error = error_of(text);
-  EXPECT_NE(error.find("protocol 2"), std::string::npos) << error;
-  EXPECT_NE(error.find("this one 1"), std::string::npos) << error;
+  EXPECT_NE(error.find("protocol 3"), std::string::npos) << error;
+  EXPECT_NE(error.find("this one 2"), std::string::npos) << error;
 }
 
 TEST(MoveProtocol, ThePeersWordsCannotSteerATerminal) {

@@ -7,12 +7,15 @@
 #include "image/nbd.hpp"
 #include "image/qemu_nbd.hpp"
 #include "image/raw_file.hpp"
+#include "migrate/convergence.hpp"
 #include "migrate/disk/sender.hpp"
 #include "migrate/relay/relay.hpp"
 #include "migrate/side_files.hpp"
 #include "migrate/source_copy.hpp"
 
 namespace sealift::migrate {
+
+constexpr std::uint64_t kSmallRoundLeaves = 64;  // 16 MiB: rounds before the memory end here
 
 struct SourceCopy::Impl {
   explicit Impl(CopyPlan p) : plan(std::move(p)) {}
@@ -50,7 +53,10 @@ struct SourceCopy::Impl {
   Status start_memory(const Stop& stop);
   Status memory_passes(const Stop& stop);
   Status take_event(const hypervisor::Event& event);
-  bool little_remains(const hypervisor::MigrationStatus& status);
+  bool little_remains(const hypervisor::MigrationStatus& status) const;
+  bool fits_downtime(const hypervisor::MigrationStatus& status) const;
+  bool disks_settled(std::uint64_t leaves, const hypervisor::MigrationStatus& status);
+  Status watch_convergence(const hypervisor::MigrationStatus& status);
   void show_memory(const hypervisor::MigrationStatus& status);
   Status check_running();
 
@@ -58,8 +64,13 @@ struct SourceCopy::Impl {
     SteadyTime at{};
     std::uint64_t transferred = 0;
     double bytes_per_second = 0;
-    std::uint64_t remaining = 0;
-    int stuck = 0;  // passes that left hardly less than the one before
+    std::uint64_t pass = 0;
+    SteadyTime pass_at{};  // when this pass was first seen
+    std::uint64_t write_bytes_per_second =
+        0;                           // the guest's: what a pass began with, over the time of the one before
+    std::uint64_t dirty_leaves = 0;  // of the disks, in their last round
+    Convergence convergence{SteadyTime{}};
+    bool stuck = false;
   } pace;
 };
 

@@ -196,9 +196,10 @@ void SourceDriver::finish(const State& state) {
     made = report(agreed_.request.vm.live ? "frozen copy ended; disks in quarantine" : "disks in quarantine");
   host().release(row_.vm, id());
   (void)file::remove_tree(scratch());
+  const std::string why = ended.outcome == custody::Outcome::kMoved ? ended.reason : why_ended(ended.reason);
   update([&](MoveProgress& p) {
     p.outcome = ended.outcome;
-    if (!ended.reason.empty()) p.message = ended.reason;
+    if (!why.empty()) p.message = why;
     p.report = made;
   });
 }

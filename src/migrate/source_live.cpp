@@ -19,11 +19,8 @@ constexpr Milliseconds kQmpPatience{10'000};
 constexpr Milliseconds kNbdPatience{20'000};
 constexpr Milliseconds kSwitchPatience{60'000};
 constexpr Milliseconds kLoadedPatience{30'000};
-constexpr Milliseconds kRoundEvery{1'000};       // disks, beside the memory passes
-constexpr std::uint64_t kSmallRoundLeaves = 64;  // 16 MiB: rounds before the memory end here
+constexpr Milliseconds kRoundEvery{1'000};  // disks, beside the memory passes
 constexpr int kRoundsMax = 12;
-constexpr std::uint64_t kLittleBytes = 4ULL << 20U;  // always little enough to stop
-constexpr int kStuckPasses = 3;  // then all that the allowed downtime can carry is little enough
 
 }  // namespace
 
@@ -59,6 +56,7 @@ Status SourceCopy::Impl::first_round(const Stop& stop) {
     round.push_back({disks.back().get(), std::nullopt});
   }
   SEALIFT_TRY_STATUS(sender->send_round(round, MoreRounds::kFollow, stop));
+  show();  // the next round counts from nothing
   disks.clear();
   for (const auto& disk : definition().disks)
     SEALIFT_TRY_STATUS(machine().unexport_disk(disk.name, Deadline::in(kQmpPatience)));
@@ -121,7 +119,9 @@ Status SourceCopy::Impl::start_memory(const Stop& stop) {
   }
   if (stop.stopped()) return fail(Code::kCancelled, "stopped");
   pace = {};
-  pace.at = std::chrono::steady_clock::now();
+  pace.at = pace.pass_at = std::chrono::steady_clock::now();
+  pace.convergence = Convergence(pace.at);
+  pace.write_bytes_per_second = plan.agreed->write_bytes_per_second;
   return machine().migrate_to(socket, Deadline::in(kQmpPatience));
 }
 
@@ -185,49 +185,16 @@ Status SourceCopy::Impl::memory_passes(const Stop& stop) {
     if (status.phase == MigrationPhase::kFailed)
       return fail(Code::kIo, "QEMU's migration failed: {}", status.error);
     show_memory(status);
+    SEALIFT_TRY_STATUS(watch_convergence(status));
     const auto now = std::chrono::steady_clock::now();
     const bool little = status.passes >= 2 && little_remains(status);
     if (little && fresh_disks) return {};
     if (sender && (little || now - round_at > kRoundEvery)) {
       const std::uint64_t leaves = SEALIFT_TRY(dirty_round(MoreRounds::kFollow, stop));
       round_at = std::chrono::steady_clock::now();
-      fresh_disks = little && (leaves <= kSmallRoundLeaves || pace.stuck >= kStuckPasses);
+      fresh_disks = disks_settled(leaves, status) && little;
     }
   }
-}
-
-// Little always; or, where passes do not shrink the rest, what the allowed downtime carries.
-bool SourceCopy::Impl::little_remains(const hypervisor::MigrationStatus& status) {
-  pace.stuck = status.remaining_bytes + status.remaining_bytes / 8 >= pace.remaining ? pace.stuck + 1 : 0;
-  pace.remaining = status.remaining_bytes;
-  if (status.remaining_bytes <= kLittleBytes) return true;
-  const double allowed = static_cast<double>(*plan.max_downtime_ms) / 1000.0 * pace.bytes_per_second * 0.8;
-  return pace.stuck >= kStuckPasses && static_cast<double>(status.remaining_bytes) <= allowed;
-}
-
-void SourceCopy::Impl::show_memory(const hypervisor::MigrationStatus& status) {
-  const auto now = std::chrono::steady_clock::now();
-  const double seconds = std::chrono::duration<double>(now - pace.at).count();
-  if (seconds < 0.2) return;
-  const double rate =
-      static_cast<double>(status.transferred_bytes - std::min(pace.transferred, status.transferred_bytes)) /
-      seconds;
-  pace.bytes_per_second = std::max(rate, pace.bytes_per_second * 0.7);
-  pace.at = now;
-  pace.transferred = status.transferred_bytes;
-  plan.update([&](MoveProgress& progress) {
-    MemoryProgress memory;
-    memory.total_bytes = status.total_bytes;
-    memory.transferred_bytes = status.transferred_bytes;
-    memory.remaining_bytes = status.remaining_bytes;
-    memory.bytes_per_second = static_cast<std::uint64_t>(rate);
-    memory.dirty_bytes_per_second = status.dirty_bytes_per_second;
-    memory.pass = status.passes;
-    if (memory.bytes_per_second > memory.dirty_bytes_per_second)
-      memory.seconds_left =
-          status.remaining_bytes / (memory.bytes_per_second - memory.dirty_bytes_per_second);
-    progress.memory = memory;
-  });
 }
 
 Status SourceCopy::last_round(const Stop& stop) {

@@ -11,6 +11,8 @@ host::IncomingRequest request_of(const IncomingVm& vm) {
   request.id = vm.id;
   request.from = vm.from.text();
   request.definition = vm.definition;
+  request.live = vm.live;
+  request.bridged = vm.bridged;
   request.map_networks = vm.map_networks;
   request.map_pools = vm.map_pools;
   for (const IncomingDisk& disk : vm.disks) {

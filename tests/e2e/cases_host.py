@@ -123,7 +123,23 @@ def case_errors(lab):
     host.start()
     run("vm", "create", lab.folder / "missing.toml", says="missing.toml")
     run("vm", "start", "nothing", says=["nothing", "vm"])
-    run("vm", "frobnicate", code=EXIT_USAGE)
+    run("vm", "frobnicate", code=EXIT_USAGE, says=["vm frobnicate", "sealift vm --help"])
+    run("vm", "start", "a", "--frob", code=EXIT_USAGE, says=["--frob", "sealift vm start --help"])
+    run("domain", "join", "sealift-invite-1,short", code=EXIT_USAGE, says="whole line")
+    run("quarantine", "purge", "none", says="quarantine list")
+    second = lab.host("second")
+    second.port = host.port
+    second.configure()
+    busy = second.run("host", "run", seconds=60)
+    assert busy.returncode != 0 and "in use" in busy.stderr and "sealift.toml" in busy.stderr, busy
+    second.extra = '[qemu]\nprogram = "qemu-that-is-not-there"\n'
+    (second.state / "sealift.toml").write_text(second.extra)
+    missing = second.run("host", "run", seconds=60)
+    assert missing.returncode != 0 and "Install QEMU 9.0" in missing.stderr, missing
+    unwritable = subprocess.run(
+        [BINARY, "--state", "/proc/sealift", "host", "init", "--name", "bern"], capture_output=True, text=True, timeout=30
+    )
+    assert unwritable.returncode != 0 and "--state" in unwritable.stderr, unwritable
     run("migrate", "nothing", "--to", "bern", says="nothing")
     run("migrate", "nothing", "--to", "bern", "--bandwidth", "nan", code=EXIT_USAGE, says="size")
     run("moves", "show", "1234", says="1234")
@@ -195,6 +211,8 @@ def case_sealed_at_rest(lab):
     wait_until("more blocks", lambda: int(guest.status()["sequence"]) > sequence)
     host.cli("vm", "stop", "web-01")
     wait_until("the rest root", lambda: host.vm("web-01").get("rest_root"))
+    read = [line for line in host.log_tail(10_000).splitlines() if "event=vm.rest" in line]
+    assert len(read) == 2 and "read=all" in read[0] and "leaves" in read[1], read
     new = path.read_bytes()
 
     def overwrite(data):

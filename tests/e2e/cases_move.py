@@ -1,7 +1,10 @@
 """Moves that succeed, and moves that must not: cold and live, formats, firmware, tampering, aborts, cuts."""
 
 import json
+import os
 import pathlib
+import signal
+import subprocess
 import threading
 import time
 
@@ -46,6 +49,14 @@ def check_nothing_arrived(host, vm):
         if p.name != ".quarantine"
     ]
     assert left == [], left
+
+
+def check_reason(source, target, move):
+    """Both hosts say in words why the move ended."""
+    for host in (source, target):
+        ended = host.wait_move(move["id"], lambda m: m["ended"])
+        assert len(ended["message"].split()) > 3, f"{host.name} gives no reason: {json.dumps(ended)}"
+        assert ended["message"] in host.text("moves", "show", move["id"])
 
 
 def migrate(source, target, vm, *options):
@@ -175,6 +186,7 @@ def tampered(lab, mode, streams):
         bern.relay.honest()
         assert move["state"] == "aborted", f"{name} flipped, but the move ended as {move['state']}"
         note(f"refused: {move['message']}")
+        check_reason(zurich, bern, move)
         check_nothing_arrived(bern, "web-01")
         if mode == "--live":
             assert zurich.vm_state("web-01") == "running" and guest.status()["boot"] == boot
@@ -285,6 +297,99 @@ def case_refusals(lab):
     zurich.fails("migrate", "web-01", "--to", "bern", says="bern")
     assert zurich.vm_state("web-01") == "off"
     bern.start()
+
+
+def case_never_converges(lab):
+    """A guest that writes faster than the link: said before, said during, given up with what to do; tuned, it moves."""
+    zurich, bern = lab.pair()
+    zurich.create_vm("web-01", memory="256M", settings="guest.mem=64 guest.rate=60 guest.disk=100")
+    guest = zurich.start_vm("web-01")
+    boot = guest.status()["boot"]
+    slow = ["--live", "--bandwidth", "1M", "--max-downtime", "50"]
+    words = zurich.text("migrate", "web-01", "--to", "bern", *slow, "--dry-run")
+    note(words)
+    for word in ("expect", "will not converge", "--cold", "nothing moved"):
+        assert word in words, words
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "24M", "--max-downtime", "1", "--patience", "6")
+    zurich.wait_move(move_id, lambda m: m["ended"] or m["memory"])
+    zurich.cli("moves", "tune", move_id, "--bandwidth", "6M")
+    move = zurich.wait_ended(move_id, "aborted")
+    note(move["message"])
+    assert "no progress" in move["message"] and "--max-downtime" in move["message"], move["message"]
+    check_reason(zurich, bern, move)
+    check_nothing_arrived(bern, "web-01")
+    assert guest.status()["boot"] == boot
+
+    note("tuned on its way")
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "6M", "--max-downtime", "1", "--patience", "0")
+    zurich.wait_move(move_id, lambda m: m.get("problem"))
+    zurich.cli("moves", "tune", move_id, "--bandwidth", "0", "--max-downtime", "3000")
+    zurich.wait_ended(move_id, "done")
+    bern.guest().wait_ready()
+    bern.guest().verify()
+
+
+def small_pool(lab, host, size):
+    """A pool of its own that can be filled."""
+    pool = lab.folder / f"small-{host.name}"
+    pool.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "none", pool], check=True)
+    host.extra = f'[pools.small]\npath = "{pool}"\n'
+    host.configure()
+    host.restart()
+    return pool
+
+
+def case_full_disk(lab):
+    """No room at the destination before and in the middle of a move, and under a guest: each says so, nothing is lost."""
+    zurich, bern = lab.pair()
+    pools = []
+    try:
+        pools.append(small_pool(lab, bern, "160M"))
+        zurich.create_vm("web-01", settings="guest.mem=16 guest.disk=500")
+        zurich.start_vm("web-01")
+        filler = pools[0] / "filler"
+        filler.write_bytes(bytes(150 << 20))
+        note(
+            zurich.fails(
+                "migrate", "web-01", "--to", "bern", "--map-pool", "default=small", code=EXIT_REFUSED,
+                says=["nothing moved", "bern", "pool small", "MiB free"],
+            )
+        )
+        filler.unlink()
+        move_id = zurich.begin_move("web-01", bern, "--live", "--map-pool", "default=small", "--bandwidth", "2M")
+        zurich.wait_move(move_id, lambda m: m["disks"][0]["sent_bytes"] > 0)
+        with open(filler, "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 20))
+            except OSError:
+                pass
+        move = zurich.wait_ended(move_id, "aborted")
+        note(move["message"])
+        check_reason(zurich, bern, move)
+        assert "space" in move["message"].lower(), move["message"]
+        zurich.guest().verify()
+
+        note("under a guest")
+        pools.append(small_pool(lab, zurich, "12M"))
+        zurich.create_vm("web-02", disks=[("qcow2", "64M")], network="lan1",
+                         settings="guest.mem=16 guest.disk=8000 guest.span=32", pool="small")
+        zurich.cli("vm", "start", "web-02")
+        shown = wait_until("the guest to be stopped", lambda: (vm := zurich.vm("web-02"))["state"] == "paused" and vm)
+        assert "room" in shown["note"], shown
+        subprocess.run(["mount", "-o", "remount,size=200M", pools[1]], check=True)
+        assert "went on" in zurich.text("vm", "start", "web-02")
+        assert zurich.vm("web-02")["state"] == "running"
+        zurich.guest(1).wait_ready()
+        zurich.guest(1).verify()
+    finally:
+        for host in (zurich, bern):
+            for pid in host.processes():
+                os.kill(pid, signal.SIGKILL)
+            host.kill9()
+        for pool in pools:
+            subprocess.run(["umount", "-l", pool], check=True)
 
 
 def case_many_at_once(lab):

@@ -202,6 +202,7 @@ class Host:
         settings="",
         network="lan0",
         more="",
+        pool="default",
     ):
         kernel, initrd = guest_image()
         lines = [
@@ -221,6 +222,7 @@ class Host:
                 f'name = "vd{chr(97 + number)}"',
                 f'size = "{size}"',
                 f'format = "{image_format}"',
+                f'pool = "{pool}"',
             ]
         if network:
             lines += ["[[network]]", f'name = "{network}"']
