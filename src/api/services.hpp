@@ -24,6 +24,8 @@ struct VmServices {
   host::Host& host;
   domain::Node& node;
   std::string accelerator;  // "kvm" or "tcg"
+  // POST /v1/vms/VM/recover, body {to, fence, from, accept_changes, root}, texts that may be missing.
+  std::function<Result<Json>(const std::string& vm, const Json& body, const Stop& stop)> recover;
 };
 // /v1/vms …: create, list, show, start, stop, kill, remove, recover; /v1/quarantine: list, purge
 void add_vm_routes(HttpServer& server, const VmServices& services, const Stop& stop);

@@ -106,36 +106,6 @@ Result<Json> start(const VmServices& services, const Request& request, const Sto
   return Json{{"note", note.empty() ? Json() : Json(note)}};
 }
 
-Result<Json> recover(const VmServices& services, const Request& request, const Stop& stop) {
-  const auto state = services.node.final_state();
-  const std::string& wanted = request.captures[0];
-  // The VM is not on this host: it is named by its id, as the ledger knows it.
-  const auto id = ledger::VmId::parse(wanted);
-  if (!id)
-    return fail(Code::kInvalid,
-                "'{}': a VM that is not here is named by its id; 'sealift ledger log' shows it", wanted);
-  const auto vm = state->vm(*id);
-  if (!vm) return fail(Code::kNotFound, "the ledger knows no VM {}", wanted);
-  const std::string to = SEALIFT_TRY(json::text(request.body, "to"));
-  ledger::VmRecover body{.number = 0,
-                         .vm = *id,
-                         .epoch = {vm->epoch_used.value + 1},
-                         .lost = vm->owner,
-                         .owner = SEALIFT_TRY(ledger::HostName::parse(to)),
-                         .fence = SEALIFT_TRY(json::text(request.body, "fence")),
-                         .root = {}};
-  if (const std::string root = json::text(request.body, "root").value_or(""); !root.empty()) {
-    body.root = SEALIFT_TRY(crypto::Digest::from_hex(root));
-  }
-  const auto proposal = SEALIFT_TRY(services.node.propose(body, Deadline::in(kLedgerWait), stop));
-  return Json{
-      {"message",
-       proposal.submitted
-           ? fmt::format("{}: recorded; {} is expelled", proposal.text, vm->owner.text())
-           : fmt::format("{}: signed by {} of {}; other members agree with: sealift domain approve {}",
-                         proposal.text, proposal.signed_by.size(), proposal.needed, proposal.subject)}};
-}
-
 void add_quarantine_routes(HttpServer& server, host::Host& host) {
   server.get("/v1/quarantine", [&host](const Request&) -> Result<Json> {
     Json entries = Json::array();
@@ -199,8 +169,9 @@ void add_vm_routes(HttpServer& server, const VmServices& services, const Stop& s
     SEALIFT_TRY_STATUS(services.host.remove(request.captures[0], Deadline::in(kRemoveWithin), stop));
     return Json::object();
   });
-  server.post("/v1/vms/{}/recover",
-              [services, stop](const Request& request) { return recover(services, request, stop); });
+  server.post("/v1/vms/{}/recover", [services, stop](const Request& request) {
+    return services.recover(request.captures[0], request.body, stop);
+  });
   add_quarantine_routes(server, services.host);
 }
 

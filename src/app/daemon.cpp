@@ -10,6 +10,7 @@
 #include "app/local_host.hpp"
 #include "app/notify.hpp"
 #include "app/ownership.hpp"
+#include "app/recovery.hpp"
 #include "base/log.hpp"
 #include "host/ledger_records.hpp"
 #include "hypervisor/qemu/machine.hpp"
@@ -24,6 +25,7 @@ namespace {
 constexpr Milliseconds kHypervisorWithin{60'000};
 constexpr Milliseconds kQuorumWithin{5'000};
 constexpr Milliseconds kQuorumAgain{1'000};
+constexpr Milliseconds kCancelWithin{15'000};
 constexpr Milliseconds kPurgeEvery{3'600'000};
 
 // How others reach this host: as the configuration says (it may say: not at all), else a named listen
@@ -87,7 +89,10 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();
   Status start();
-  void shut_down_guests() { host_->shut_down_guests(Stop()); }
+  // The host shuts down: moves first, those that may still be cancelled.
+  void shut_down_guests() {
+    host_->shut_down_guests(moves_->cancel_unsealed(Deadline::in(kCancelWithin)), Stop());
+  }
 
  private:
   Status open_ledger();
@@ -114,6 +119,7 @@ class Daemon {
   std::unique_ptr<migrate::MoveManager> moves_;
   std::unique_ptr<net::PeerServer> peers_;
   std::unique_ptr<net::StandingConnections> standing_;
+  std::unique_ptr<Recovery> recovery_;
   std::unique_ptr<OwnershipWatch> ownership_;
   std::unique_ptr<api::HttpServer> api_;
   std::unique_ptr<api::HttpServer> health_;
@@ -163,10 +169,7 @@ Status Daemon::open_host() {
   records_ = SEALIFT_TRY(host::LedgerRecords::open({.state_directory = state_directory_,
                                                     .self = file_.name,
                                                     .identity = &identity_,
-                                                    .ledger = node_.get(),
-                                                    .held_back = [this](const ledger::VmId& vm) {
-                                                      return moves_ && moves_->unfinished(vm).has_value();
-                                                    }}));
+                                                    .ledger = node_.get()}));
   host_ = SEALIFT_TRY(host::Host::open({.state_directory = state_directory_,
                                         .config = config_,
                                         .hypervisor = hypervisor_.get(),
@@ -182,6 +185,7 @@ Status Daemon::open_host() {
   options.numbers = &records_->numbering();
   options.incoming_max = config_.accept.moves.value_or(options.incoming_max);
   moves_ = SEALIFT_TRY(migrate::MoveManager::open(std::move(options)));
+  recovery_ = std::make_unique<Recovery>(*node_, *host_, *records_, *moves_);
   return {};
 }
 
@@ -202,7 +206,14 @@ Status Daemon::serve_peers() {
   node_->start();
   standing_ = std::make_unique<net::StandingConnections>(
       *peers_, identity_, [this] { return members_with_address(); }, net::StandingConnections::Options{});
-  return moves_->start();
+  // Moves hold their VMs first; only then is anything of a VM watched, started or recorded.
+  SEALIFT_TRY_STATUS(moves_->start());
+  host_->begin();
+  records_->start([this](const ledger::VmId& vm) {
+    const auto unfinished = moves_->unfinished(vm);
+    return !unfinished || unfinished->has_value();  // unknown is not none
+  });
+  return {};
 }
 
 // Any of them may be unable to dial this host (a firewall, an address that means nothing there), and nobody
@@ -225,7 +236,21 @@ std::vector<net::DialOptions> Daemon::members_with_address() const {
 Status Daemon::serve_api() {
   const std::string accelerator =
       hypervisor_ ? std::string(hypervisor::to_string(facts_.accelerator)) : "none";
-  const api::VmServices vms{.host = *host_, .node = *node_, .accelerator = accelerator};
+  const api::VmServices vms{.host = *host_,
+                            .node = *node_,
+                            .accelerator = accelerator,
+                            .recover = [this](const std::string& vm, const Json& body, const Stop& stop) {
+                              const auto word = [&](const char* key) {
+                                return json::text(body, key).value_or("");
+                              };
+                              return recovery_->recover({.vm = vm,
+                                                         .to = word("to"),
+                                                         .fence = word("fence"),
+                                                         .from = word("from"),
+                                                         .accept_changes = word("accept_changes"),
+                                                         .root = word("root")},
+                                                        stop);
+                            }};
   const api::StatusServices status{
       .vms = vms,
       .moves = *moves_,
@@ -251,7 +276,7 @@ Status Daemon::start() {
   SEALIFT_TRY_STATUS(open_hypervisor());
   SEALIFT_TRY_STATUS(open_host());
   SEALIFT_TRY_STATUS(serve_peers());
-  ownership_ = std::make_unique<OwnershipWatch>(*node_, *host_, *records_, *moves_);
+  ownership_ = std::make_unique<OwnershipWatch>(*node_, *host_, *records_, *moves_, *recovery_);
   SEALIFT_TRY_STATUS(serve_api());
   house_ = std::jthread([this] { keep_house(); });
   return {};
@@ -284,13 +309,16 @@ Daemon::~Daemon() {
   if (house_.joinable()) house_.join();
   if (health_) health_->stop();
   if (api_) api_->stop();
-  ownership_.reset();
+  // Whoever calls back goes before what it calls: the node's threads look at peers_ and ownership_, the
+  // records' sender at moves_.
   standing_.reset();
   if (peers_) peers_->stop();
+  if (node_) node_->stop();
+  ownership_.reset();
+  if (records_) records_->stop();
   moves_.reset();
   host_.reset();
   records_.reset();
-  if (node_) node_->stop();
 }
 
 }  // namespace
@@ -340,6 +368,7 @@ Result<int> run_daemon(const file::Path& state_directory, const std::optional<fi
   host::HostConfig config = SEALIFT_TRY(host::load_config(config_path, state_directory));
   set_log_level(config.log_level);
   crypto::Identity identity = SEALIFT_TRY(crypto::Identity::load(state_directory / "host.key"));
+  const bool guests_go_too = config.shutdown_with_daemon;
   const sigset_t ends = block_end_signals();
   {
     Daemon daemon(state_directory, std::move(config), file, std::move(identity));
@@ -351,7 +380,7 @@ Result<int> run_daemon(const file::Path& state_directory, const std::optional<fi
     sigwait(&ends, &received);
     notify_service_manager("STOPPING=1");
     log_info("host.stopping", {{"signal", received}});
-    if (machine_shuts_down()) daemon.shut_down_guests();
+    if (guests_go_too || machine_shuts_down()) daemon.shut_down_guests();
   }
   return 0;
 }

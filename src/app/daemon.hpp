@@ -20,8 +20,8 @@ struct InitOptions {
 // Identity, host.json, a commented sealift.toml, a domain of one. kConflict when it was done before.
 Result<std::string> init_host(const file::Path& state_directory, const InitOptions& options);
 
-// Runs until SIGTERM or SIGINT. VMs go on without it; when the whole machine shuts down, it powers them off
-// first.
+// Runs until SIGTERM or SIGINT. VMs go on without it; when the whole machine shuts down (or [shutdown]
+// with_daemon says so), moves that are not sealed are cancelled and the guests powered off first.
 Result<int> run_daemon(const file::Path& state_directory, const std::optional<file::Path>& config);
 
 }  // namespace sealift::app

@@ -79,6 +79,14 @@ Result<migrate::IncomingPlace> HostForMoves::incoming(const ledger::MoveId& move
                                 .placement = std::move(place.placement)};
 }
 
+std::vector<ledger::MoveId> HostForMoves::incoming_moves() {
+  std::vector<ledger::MoveId> moves;
+  for (const std::string& move : host_.incoming_moves()) {
+    if (const auto digest = crypto::Digest::from_hex(move)) moves.push_back({*digest});
+  }
+  return moves;
+}
+
 Result<std::shared_ptr<hypervisor::Machine>> HostForMoves::launch_incoming(const ledger::MoveId& move) {
   return host_.launch_incoming(move.hex(), Deadline::in(kStartWithin));
 }

@@ -219,23 +219,35 @@ void add_vm_commands(CLI::App& root, Cli& cli) {
   static std::string to;
   static std::string from;
   static std::string root_digest;
-  CLI::App& recover = with_name(
-      add_command(vm, cli, "recover",
-                  "The owner is lost: name a new owner (k members must agree). You state how the old one is "
-                  "fenced: powered off, or its "
-                  "QEMU seen dead. Cut off from the network is no fence: it would run the VM twice.",
-                  [&cli]() -> Result<int> {
-                    const Json answer = SEALIFT_TRY(cli.client().post(
-                        vm_path(name) + "/recover",
-                        {{"to", to}, {"fence", fence}, {"from_copy", from}, {"root", root_digest}}));
-                    if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
-                    return kExitOk;
-                  }));
-  recover.add_option("--to", to, "the new owner, a member")->required();
-  recover.add_option("--fenced", fence, "how the lost host is known not to run it: recorded with your name")
-      ->required();
-  recover.add_option("--from", from, "directory with the disks to start from (quarantine entry or backup)");
-  recover.add_option("--root", root_digest, "root digest that these disks must have");
+  CLI::App& recover = with_name(add_command(
+      vm, cli, "recover",
+      "The owner is lost: this host (or --to) becomes the new one, from a copy (k members must agree). You "
+      "state how "
+      "the old one is fenced: powered off, or its QEMU seen dead. Cut off from the network is no fence: it "
+      "would run "
+      "the VM twice. The VM is named by its id, or by a name that this host knew it by.",
+      [&cli]() -> Result<int> {
+        std::error_code error;
+        const bool here = !from.empty() && std::filesystem::exists(from, error);
+        const Json answer = SEALIFT_TRY(cli.client().post(
+            vm_path(name) + "/recover", {{"to", to},
+                                         {"fence", fence},
+                                         {"from", here ? std::filesystem::absolute(from).string() : from},
+                                         {"accept_changes", accept_changes},
+                                         {"root", root_digest}}));
+        if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
+        return kExitOk;
+      }));
+  recover.add_option(
+      "--from", from,
+      "the copy to start from: a quarantine entry of this host, or a directory with a backup (vm.toml or "
+      "definition.json, and the disks)");
+  recover.add_option("--fenced", fence, "how the lost host is known not to run it: recorded with your name");
+  recover.add_option("--to", to, "the new owner; this host unless given");
+  recover.add_option(
+      "--accept-changes", accept_changes,
+      "take a copy that is older than, or differs from, what the ledger recorded; the reason is recorded");
+  recover.add_option("--root", root_digest, "root digest that the copy must have");
 }
 
 }  // namespace sealift::app

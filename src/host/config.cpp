@@ -93,8 +93,10 @@ void read_root(TomlTable root, HostConfig* out) {
   if (auto accept = root.table("accept")) read_accept(*accept, &out->accept);
   if (auto quarantine = root.table("quarantine"))
     out->quarantine_days = static_cast<std::uint32_t>(quarantine->number("days", 0, 36500).value_or(30));
-  if (auto shutdown = root.table("shutdown"))
+  if (auto shutdown = root.table("shutdown")) {
     out->shutdown_seconds = static_cast<std::uint32_t>(shutdown->number("seconds", 1, 3600).value_or(90));
+    out->shutdown_with_daemon = shutdown->boolean("with_daemon").value_or(false);
+  }
 }
 
 }  // namespace
@@ -158,6 +160,7 @@ std::string_view default_config_text() {
 
 # [shutdown]
 # seconds = 90
+# with_daemon = false
 )";
 }
 

@@ -28,6 +28,7 @@
 //   days = 30                         # disks of VMs that left are kept that long
 //   [shutdown]
 //   seconds = 90                      # for guests to power off when the host shuts down
+//   with_daemon = false               # also when only the daemon is told to end: a host without systemd
 
 #include <cstdint>
 #include <map>
@@ -66,6 +67,7 @@ struct HostConfig {
   AcceptPolicy accept;
   std::uint32_t quarantine_days = 30;
   std::uint32_t shutdown_seconds = 90;
+  bool shutdown_with_daemon = false;
 
   // Others cannot dial this host (a firewall, address translation): it calls them.
   bool outgoing_only() const { return advertise == std::vector<std::string>{std::string(kNoAddress)}; }

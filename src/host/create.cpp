@@ -17,20 +17,6 @@ namespace {
 
 const file::Path kVarsTemplate = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
-Status copy_durably(const file::Path& from, const file::Path& to) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(from, error))
-    return fail(Code::kNotFound, "{}: there is no such file", from.string());
-  std::filesystem::copy_file(from, to, error);
-  if (error)
-    return fail(error == std::errc::no_space_on_device ? Code::kExhausted : Code::kIo, "copy {} to {}: {}",
-                from.string(), to.string(), error.message());
-  std::filesystem::permissions(to, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                               error);
-  const UniqueFd fd = SEALIFT_TRY(file::open(to, O_RDWR));
-  return file::sync(fd.get(), to);
-}
-
 Status run_tool(const std::vector<std::string>& argv, Deadline deadline, const Stop& stop) {
   const auto output = SEALIFT_TRY(process::run(argv, 4096, deadline, stop));
   if (output.exit.code == 0 && output.exit.signal == 0) return {};
@@ -68,6 +54,20 @@ Status import_disk(const DiskSource& source, const file::Path& to, DiskDefinitio
 }
 
 }  // namespace
+
+Status copy_durably(const file::Path& from, const file::Path& to) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(from, error))
+    return fail(Code::kNotFound, "{}: there is no such file", from.string());
+  std::filesystem::copy_file(from, to, error);
+  if (error)
+    return fail(error == std::errc::no_space_on_device ? Code::kExhausted : Code::kIo, "copy {} to {}: {}",
+                from.string(), to.string(), error.message());
+  std::filesystem::permissions(to, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                               error);
+  const UniqueFd fd = SEALIFT_TRY(file::open(to, O_RDWR));
+  return file::sync(fd.get(), to);
+}
 
 file::Path Host::Impl::pool_directory(const std::string& pool, const std::string& key) const {
   return options.config.pools.at(pool) / key;
@@ -171,8 +171,14 @@ Status Host::remove(const std::string& name_or_id, Deadline deadline, const Stop
   const auto busy = SEALIFT_TRY(impl_->begin(key, "being removed", VmState::kOff, Impl::Holder::kNobody));
   const auto machine = impl_->machine_of(key);
   if (machine && machine->process_state() != ProcessState::kGone)
-    return fail(Code::kConflict, "VM {} is on: stop it first (sealift vm stop {})", name_or_id, name_or_id);
+    return fail(Code::kConflict,
+                "VM {} is on: end it first (sealift vm stop {}; when it is frozen: sealift vm kill {})",
+                name_or_id, name_or_id, name_or_id);
   const PlaceRow row = impl_->row_of(key);
+  if (impl_->places.lock()->at(key).foreign) {
+    const std::int64_t now = impl_->options.clock->wall().time_since_epoch().count();
+    return impl_->to_quarantine(key, fmt::format("lost-{}-{}", row.vm.text(), now), "recovered elsewhere");
+  }
   SEALIFT_TRY_STATUS(impl_->options.records->retired(row.vm, "removed", deadline, stop));
   return impl_->to_quarantine(key, "removed-" + row.vm.text(), "removed");
 }

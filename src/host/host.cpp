@@ -44,9 +44,13 @@ Result<std::unique_ptr<Host>> Host::open(HostOptions options) {
   for (const QuarantineRow& row : SEALIFT_TRY(impl->inventory->quarantine()))
     SEALIFT_TRY_STATUS(impl->finish_renames(row));
   SEALIFT_TRY_STATUS(impl->find_processes());
-  Impl* self = impl.get();
-  impl->watcher = std::jthread([self] { self->watch(self->stopping.token()); });
+  impl->sweep_recoveries();
   return std::unique_ptr<Host>(new Host(std::move(impl)));
+}
+
+void Host::begin() {
+  if (impl_->begun.exchange(true)) return;
+  impl_->watcher = std::jthread([self = impl_.get()] { self->watch(self->stopping.token()); });
 }
 
 const HostConfig& Host::config() const {
@@ -114,7 +118,7 @@ VmView Host::Impl::view_of(const Place& place) const {
 std::vector<std::string> Host::incoming_moves() {
   std::vector<std::string> moves;
   for (const auto& [key, place] : *impl_->places.lock()) {
-    if (!place.row.adopted) moves.push_back(place.row.move);
+    if (!place.row.adopted && !place.row.recovery()) moves.push_back(place.row.move);
   }
   return moves;
 }
@@ -200,6 +204,8 @@ Host::Impl::Busy::~Busy() {
 
 Result<Host::Impl::Busy> Host::Impl::begin(const std::string& key, const std::string& what, VmState state,
                                            Holder holder) {
+  if (holder == Holder::kNobody && !begun)
+    return fail(Code::kUnavailable, "the daemon is still starting and nothing was changed: try again");
   auto locked = places.lock();
   const auto found = locked->find(key);
   if (found == locked->end()) return fail(Code::kNotFound, "the VM is gone from this host");

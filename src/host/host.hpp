@@ -10,6 +10,8 @@
 // POOL/.quarantine/<entry>/   disks of VMs that left, read-only; STATE/quarantine/<entry>/ their directories
 // STATE/run/<short id>/       sockets, 0700, QEMU's
 //
+// A copy that waits for its vm.recover is a place too: vms/<id>.recover, with recovery.json once it is whole.
+//
 // A place that comes in by a move has the move's name in it from the start: adopting it is one transaction of
 // the journal, and no path changes under an open QEMU. Calls are thread-safe; those on one VM exclude each
 // other (kConflict: what goes on there). A VM that a move holds is the mover's alone.
@@ -37,8 +39,10 @@ struct HostOptions {
 
 class Host {
  public:
-  // Opens the journal, finds the processes again, watches them.
+  // Opens the journal, finds the processes again. Nothing starts, ends or is watched before begin(): which
+  // VMs a move holds is the mover's journal's word, and hold() has to come first.
   static Result<std::unique_ptr<Host>> open(HostOptions options);
+  void begin();
   ~Host();  // leaves every process as it is
 
   const HostConfig& config() const;
@@ -58,9 +62,11 @@ class Host {
   Status remove(const std::string& name_or_id, Deadline deadline, const Stop& stop);
   // Those with autostart, in their order, those that are held excepted. A failure is noted and logged.
   void autostart(const Stop& stop);
-  // Powers every guest off (config: shutdown), kills the rest; frozen and held ones are left alone.
-  void shut_down_guests(const Stop& stop);
+  // Powers every guest off (config: shutdown), kills the rest; frozen ones and those named are left alone.
+  void shut_down_guests(const std::vector<ledger::VmId>& leave, const Stop& stop);
   // This host is found not to own the VM: QMP stop (1 s), freeze, and a note that says why. Also when held.
+  // What is not running stays so. Harmless when repeated; from then on remove() sets the copy aside without a
+  // record.
   Status fence(const ledger::VmId& vm, const std::string& why);
 
   // For the mover. Each is durable when it returns and harmless when repeated (hold is in memory). Disks and
@@ -80,6 +86,19 @@ class Host {
   Status adopt_incoming(const std::string& move);
   Status destroy_incoming(const std::string& move);
   Status quarantine_incoming(const std::string& move, const std::string& why);
+
+  // vm.recover: a VM that comes back under its old id, from a copy (recovery.cpp).
+  // from: a quarantine entry's id or its first digits; a definition file; or a directory with vm.toml or
+  // definition.json and the disks beside it, named <disk>.<format>. kNotFound says what is missing.
+  Result<CopySource> find_copy(const std::string& from);
+  // Copies it into a place under the VM's id and hashes it; what was prepared before is erased. Nothing of it
+  // is startable, and it is gone after a restart, until promise_recovery(). A failure leaves nothing behind.
+  Result<crypto::Digest> prepare_recovery(const ledger::VmId& vm, const CopySource& copy, Deadline deadline,
+                                          const Stop& stop);
+  Status promise_recovery(const PreparedCopy& copy);  // durable: it waits for the ledger from now on
+  std::vector<PreparedCopy> prepared_recoveries();    // those promised
+  Status adopt_recovery(const ledger::VmId& vm);      // one transaction: it is this host's VM, powered off
+  Status drop_recovery(const ledger::VmId& vm);       // erased; missing is fine
 
   std::vector<QuarantineEntry> quarantine_list();
   Status purge(const std::string& entry_id);  // kNotFound

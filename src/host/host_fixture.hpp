@@ -60,6 +60,7 @@ class HostTest : public ::testing::Test {
     options.clock = &clock_;
     auto opened = Host::open(std::move(options));
     EXPECT_TRUE(opened) << opened.error().message;
+    if (opened) (*opened)->begin();
     return opened ? std::move(*opened) : nullptr;
   }
   hypervisor::ParsedDefinition definition(const std::string& name, const std::string& more) {

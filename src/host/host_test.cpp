@@ -191,7 +191,7 @@ TEST_F(HostTest, AutostartKeepsItsOrderAndSkipsTheHeld) {
   ConsoleReader second(host_->find("second")->machine->console_socket());
   first.read_until("COUNT 3");
   second.read_until("COUNT 3");
-  host_->shut_down_guests(Stop());
+  host_->shut_down_guests({}, Stop());
   EXPECT_EQ(host_->find("first")->state, VmState::kOff);
   EXPECT_EQ(host_->find("second")->state, VmState::kOff);
 }

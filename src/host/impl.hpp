@@ -3,6 +3,7 @@
 // Host's inside, shared by its .cpp files: host.cpp, watch.cpp (processes), life.cpp (start, stop),
 // create.cpp, rest.cpp, rest_tracking.cpp (at rest), incoming.cpp, quarantine.cpp.
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <thread>
@@ -14,12 +15,20 @@
 
 namespace sealift::host {
 
+// In the directory of a VM that left, beside its side files: its definition as JSON
+// (hypervisor/definition.hpp).
+constexpr const char* kDefinitionFile = "definition.json";
+
+// The copy is durable, and ours alone to read. kNotFound, kExhausted.
+Status copy_durably(const file::Path& from, const file::Path& to);
+
 // A place in memory: its row and what is not durable.
 struct Place {
   PlaceRow row;
   std::shared_ptr<hypervisor::Machine> machine;
-  std::string held_by;  // move
-  std::string busy;     // what goes on ("starting"); empty: nothing
+  std::string held_by;   // move
+  bool foreign = false;  // fence(): the ledger gave the VM to another host
+  std::string busy;      // what goes on ("starting"); empty: nothing
   VmState busy_state = VmState::kOff;
   std::uint32_t progress_percent = 0;
 };
@@ -33,6 +42,7 @@ struct Host::Impl {
   std::unique_ptr<Inventory> inventory;
   Guarded<std::map<std::string, Place>> places;  // by key
   StopSource stopping;
+  std::atomic<bool> begun{false};
   std::jthread watcher;
 
   // watch.cpp
@@ -108,6 +118,12 @@ struct Host::Impl {
   void erase_files(const PlaceRow& row);
   file::Path pool_directory(const std::string& pool, const std::string& key) const;
   Status make_pool_directory(const std::string& pool, const std::string& key) const;
+
+  // recovery.cpp
+  Result<CopySource> copy_in_quarantine(const QuarantineRow& entry);
+  Result<CopySource> copy_in_directory(const file::Path& path);
+  std::optional<PreparedCopy> prepared(const PlaceRow& row) const;
+  void sweep_recoveries();
 
   // quarantine.cpp
   Status to_quarantine(const std::string& key, const std::string& entry, const std::string& why);

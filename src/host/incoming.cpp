@@ -129,7 +129,7 @@ IncomingVerdict Host::check_incoming(const IncomingRequest& request) {
     if (place.row.definition.name == here.name)
       out.refused.push_back(fmt::format("the name {} is in use there", here.name));
     if (place.row.vm == request.id) out.refused.emplace_back("a copy of this VM is there already");
-    if (!place.row.adopted) ++moves_here;
+    if (!place.row.adopted && !place.row.recovery()) ++moves_here;
     if (place.machine || !place.row.adopted) memory_here += place.row.definition.memory_bytes;
   }
   check_maps(impl_->options.config, request, here, &out);

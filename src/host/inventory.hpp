@@ -20,12 +20,13 @@ namespace sealift::host {
 struct PlaceRow {
   std::string key;  // "<vm id>" or "<vm id>.<first 12 digits of the move>": also its directories' name
   ledger::VmId vm;
-  std::string move;  // hex; empty for a VM that was created here
+  std::string move;  // hex; empty for a VM that was created here; "recover-<vm id>" for a recovered one
   bool adopted = false;
   hypervisor::VmDefinition definition;
   std::vector<file::Path> disks;
   std::optional<ProcessName> process;
   std::string note;
+  bool recovery() const { return move.starts_with("recover-"); }
 };
 
 struct QuarantineRow {

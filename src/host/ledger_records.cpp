@@ -25,14 +25,22 @@ LedgerRecords::LedgerRecords(Options options, std::unique_ptr<Inventory> invento
                  [this](const VmId& vm) -> Result<std::uint64_t> {
                    return SEALIFT_TRY(inventory_->numbers(vm)).highest;
                  }),
-      unsent_(true) {
+      unsent_(true) {}
+
+LedgerRecords::~LedgerRecords() {
+  stop();
+}
+
+void LedgerRecords::start(std::function<bool(const VmId&)> held_back) {
+  held_back_ = std::move(held_back);
   sender_ = std::jthread([this] { send_loop(stopping_.token()); });
 }
 
-LedgerRecords::~LedgerRecords() {
+void LedgerRecords::stop() {
   stopping_.stop();
   *unsent_.lock() = true;  // under the lock: the sender is before its wait, or in it
   unsent_.notify_all();
+  if (sender_.joinable()) sender_.join();
 }
 
 Result<std::unique_ptr<LedgerRecords>> LedgerRecords::open(Options options) {
@@ -163,7 +171,7 @@ void LedgerRecords::send_loop(const Stop& stop) {
     for (const RecordRow& record : records.value_or(std::vector<RecordRow>())) {
       if (stop.stopped()) return;
       const bool behind = std::ranges::find(waiting, record.vm) != waiting.end();
-      if (behind || (options_.held_back && options_.held_back(record.vm)) || !send_one(record, stop)) {
+      if (behind || (held_back_ && held_back_(record.vm)) || !send_one(record, stop)) {
         waiting.push_back(record.vm);
         all_sent = false;
       }

@@ -24,12 +24,15 @@ class LedgerRecords final : public VmRecords {
     const crypto::Identity* identity = nullptr;  // these outlive it
     ledger::Ledger* ledger = nullptr;
     Random* random = &system_random();
-    // True while a move of the VM has records of its own on their way: numbers go up in the order of their
-    // making, so ours wait. May be empty.
-    std::function<bool(const ledger::VmId&)> held_back;
   };
   static Result<std::unique_ptr<LedgerRecords>> open(Options options);
-  ~LedgerRecords() override;  // what is unsent goes out after the next open()
+  ~LedgerRecords() override;
+
+  // held_back: true while a move of the VM has records of its own on their way: numbers go up in the order of
+  // their making, so ours wait. May be empty; is called from start() to stop(), on a thread of its own.
+  // Before and after that records are journaled as ever and stay here.
+  void start(std::function<bool(const ledger::VmId&)> held_back);
+  void stop();
 
   Status registered(const ledger::VmId& vm, const crypto::Digest& definition, Deadline deadline,
                     const Stop& stop) override;
@@ -57,6 +60,7 @@ class LedgerRecords final : public VmRecords {
   std::unique_ptr<Inventory> inventory_;
   RecordNumbers numbering_;
   Guarded<bool> unsent_;  // set when there is something
+  std::function<bool(const ledger::VmId&)> held_back_;
   StopSource stopping_;
   std::jthread sender_;
 };

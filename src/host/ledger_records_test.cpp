@@ -66,8 +66,8 @@ class LedgerRecordsTest : public ::testing::Test {
                                                .self = self_,
                                                .identity = &identity_,
                                                .ledger = ledger_.get(),
-                                               .random = &system_random(),
-                                               .held_back = {}}));
+                                               .random = &system_random()}));
+    records_->start({});
   }
   void wait_settled(const VmId& vm) {
     const Deadline deadline = Deadline::in(20s);

@@ -13,7 +13,8 @@ using hypervisor::StartMode;
 
 namespace {
 
-constexpr Milliseconds kPressAgain{5'000};  // a guest that still boots misses the first press
+constexpr Milliseconds kProveWithin{30'000};  // hashing a disk may take hours, a quorum's answer does not
+constexpr Milliseconds kPressAgain{5'000};    // a guest that still boots misses the first press
 
 }  // namespace
 
@@ -43,6 +44,8 @@ Result<std::shared_ptr<Machine>> Host::Impl::launch(const std::string& key, Star
 Status Host::Impl::prove(const PlaceRow& row, const StartOptions& start_options, Deadline deadline,
                          const Stop& stop) {
   if (!start_options.offline.empty()) return {};
+  if (const Deadline soon = Deadline::in(kProveWithin); !deadline.at() || *soon.at() < *deadline.at())
+    deadline = soon;
   Status proof = options.records->may_start(row.vm, deadline, stop);
   if (!proof && proof.error().code == Code::kNotFound) {
     // Created, but the daemon ended before the ledger had it.
@@ -199,17 +202,18 @@ void Host::autostart(const Stop& stop) {
   }
 }
 
-void Host::shut_down_guests(const Stop& stop) {
+void Host::shut_down_guests(const std::vector<ledger::VmId>& leave, const Stop& stop) {
   const Deadline deadline = Deadline::in(std::chrono::seconds(impl_->options.config.shutdown_seconds));
   std::vector<std::string> keys;
   for (const auto& [key, place] : *impl_->places.lock()) {
     const bool on = place.machine && place.machine->process_state() == ProcessState::kRunning;
-    if (place.row.adopted && on && place.held_by.empty()) keys.push_back(key);
+    const bool alone = std::ranges::find(leave, place.row.vm) != leave.end();
+    if (place.row.adopted && on && !alone) keys.push_back(key);
   }
   std::vector<std::jthread> threads;
   for (const std::string& key : keys) {
     threads.emplace_back([this, key, deadline, &stop] {
-      auto busy = impl_->begin(key, "being stopped", VmState::kRunning, Impl::Holder::kNobody);
+      auto busy = impl_->begin(key, "being stopped", VmState::kRunning, Impl::Holder::kAnybody);
       if (!busy || impl_->stop(key, deadline, stop)) return;
       const auto machine = impl_->machine_of(key);
       if (machine && machine->kill(Deadline::in(10s))) impl_->after_exit(key, stop);

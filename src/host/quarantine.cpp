@@ -59,6 +59,9 @@ Status Host::Impl::to_quarantine(const std::string& key, const std::string& entr
   for (const file::Path& disk : row.disks) pools.insert(disk.parent_path());
   for (const file::Path& directory : pools)
     quarantined.renames.push_back({directory, directory.parent_path() / ".quarantine" / entry});
+  // What the disks belong to: a copy that can be recovered from names itself.
+  SEALIFT_TRY_STATUS(file::write_atomic(directory_of(key) / kDefinitionFile,
+                                        std::string_view(json::dump(hypervisor::to_json(row.definition)))));
   SEALIFT_TRY_STATUS(inventory->move_to_quarantine(key, quarantined));
   places.lock()->erase(key);
   SEALIFT_TRY_STATUS(finish_renames(quarantined));

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "crypto/digest.hpp"
+#include "hypervisor/definition_file.hpp"
 #include "hypervisor/hypervisor.hpp"
 #include "ledger/ids.hpp"
 
@@ -64,8 +66,22 @@ struct IncomingPlace {
   hypervisor::VmDefinition definition;  // with this host's formats, pools and networks
 };
 
+// A copy of a VM that it may be recovered from: where its parts lie. Nothing of it is trusted or changed.
+struct CopySource {
+  hypervisor::ParsedDefinition parsed;
+  file::Path variables;  // UEFI's; empty: none, the VM gets fresh ones
+  std::string words;     // "quarantine entry 1a2b3c4d5e6f (moved to bern)", "/backup/web-01"
+};
+// The copy, made under the VM's id in a place of its own; it waits for the ledger to name this host.
+struct PreparedCopy {
+  ledger::VmId vm;
+  ledger::Epoch epoch;   // in which it becomes this host's VM
+  crypto::Digest root;   // ledger::disks_root()
+  std::string accepted;  // why this root is taken though the ledger has another, or none
+};
+
 struct QuarantineEntry {
-  std::string id;  // the move's id in hex, or "removed-" and the VM's id
+  std::string id;  // the move's id in hex, or "removed-" and the VM's id, or "lost-", the id and a number
   ledger::VmId vm;
   std::string name;
   std::string why;  // "moved to bern", "removed"

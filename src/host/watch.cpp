@@ -98,7 +98,15 @@ void Host::Impl::end_those_powered_off() {
 
 Status Host::fence(const ledger::VmId& vm, const std::string& why) {
   const std::string key = SEALIFT_TRY(impl_->key_of_vm(vm));
-  impl_->note(key, why);
+  bool said = false;
+  {
+    auto locked = impl_->places.lock();
+    const auto found = locked->find(key);
+    if (found == locked->end()) return {};
+    found->second.foreign = true;
+    said = found->second.row.note == why;
+  }
+  if (!said) impl_->note(key, why);
   const auto machine = impl_->machine_of(key);
   if (!machine || machine->process_state() != ProcessState::kRunning) return {};
   // Our own stop holds even when the process is woken; without an answer it is frozen all the same.

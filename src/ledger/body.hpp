@@ -93,8 +93,9 @@ struct VmRecover {  // number: the domain's
   Epoch epoch;
   HostName lost;
   HostName owner;
-  std::string fence;  // how the lost host is known not to run it
-  std::optional<crypto::Digest> root;
+  std::string fence;                   // how the lost host is known not to run it
+  std::optional<crypto::Digest> root;  // disks_root() of the copy that the new owner starts from
+  std::string accepted{};  // why that copy is taken although the ledger recorded another root, or none
 };
 
 enum class MoveMode { kCold, kLive };

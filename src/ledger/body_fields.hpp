@@ -50,7 +50,7 @@ void fields(F& f, Maybe<F, VmStart>& v) {
 template <class F>
 void fields(F& f, Maybe<F, VmRecover>& v) {
   f("number", v.number), f("vm", v.vm), f("epoch", v.epoch), f("lost", v.lost), f("owner", v.owner);
-  f("fence", v.fence), f("root", v.root);
+  f("fence", v.fence), f("root", v.root), f("accepted", v.accepted);
 }
 template <class F>
 void fields(F& f, Maybe<F, MoveOffer>& v) {

@@ -44,9 +44,10 @@ struct Describe {
         v.reason);
   }
   std::string operator()(const VmRecover& v) const {
-    return with_reason(fmt::format("VM {} is recovered from {} to {}, epoch {}", v.vm.text(), v.lost.text(),
-                                   v.owner.text(), v.epoch.value),
-                       v.fence);
+    return with_reason(
+        fmt::format("VM {} is recovered from {} to {}, epoch {}", v.vm.text(), v.lost.text(), v.owner.text(),
+                    v.epoch.value),
+        v.accepted.empty() ? v.fence : fmt::format("{}; its copy is accepted: {}", v.fence, v.accepted));
   }
   std::string operator()(const MoveOffer& v) const {
     return fmt::format("VM {} is offered by {} to {}, epoch {}, {}", v.vm.text(), v.from.text(), v.to.text(),

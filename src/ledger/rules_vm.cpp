@@ -114,9 +114,9 @@ Result<State> rule(Ruling ruling, const VmRecover& recover) {
   if (auto move = last_of(ruling, *vm); move && move->open()) {
     const bool committed = move->status == MoveStatus::kCommitted;
     move->status = committed ? MoveStatus::kRecovered : MoveStatus::kAborted;
-    if (committed) {
-      move->recovered_to = recover.owner;
-    } else {
+    // Also of an aborted one: its destination may hold the newest copy, which the new owner needs.
+    move->recovered_to = recover.owner;
+    if (!committed) {
       move->abort = ruling.id();
       move->decided_height = ruling.block.height;
       move->decided_ms = ruling.block.time_ms;

@@ -61,7 +61,7 @@ struct Move {
   std::optional<RecordId> accept, commit, abort, started, returned, close;
   std::optional<Seal> seal;                              // once committed
   std::optional<Epoch> return_epoch;                     // once returned
-  std::optional<HostName> recovered_to;                  // kRecovered: the new owner (vm.recover)
+  std::optional<HostName> recovered_to;                  // ended by a vm.recover: the new owner
   std::uint64_t offered_height = 0, decided_height = 0;  // decided: commit or abort
   std::uint64_t decided_ms = 0;
   bool open() const;      // offered, accepted or committed: excludes the next offer

@@ -13,7 +13,7 @@ Recovered recovered(const ledger::State& state, const ledger::Move& move, const 
                     const ledger::HostName& by_status) {
   const auto vm = state.vm(move.vm);
   ledger::HostName owner = vm ? vm->owner : by_status;
-  if (move.status == ledger::MoveStatus::kRecovered && move.recovered_to)
+  if (move.recovered_to)
     owner = *move.recovered_to;
   else if (owner == by_status)
     return Recovered::kNo;
@@ -51,8 +51,9 @@ std::optional<S> source_fact(const ledger::State& state, const ledger::MoveId& i
 std::optional<D> destination_fact(const ledger::State& state, const ledger::MoveId& id) {
   const auto move = state.move(id);
   if (!move) return std::nullopt;
-  // An abort or a return ends the matter for a destination, whoever owns the VM afterwards.
-  if (move->status == ledger::MoveStatus::kAborted) return D::kAborted;
+  // An abort or a return ends the matter for a destination, whoever owns the VM afterwards; but not an abort
+  // by vm.recover: what was sealed and received may be the only whole copy.
+  if (move->status == ledger::MoveStatus::kAborted && !move->recovered_to) return D::kAborted;
   if (move->status == ledger::MoveStatus::kReturned) return D::kReturned;
   switch (recovered(state, *move, move->to, owner_by_status(*move))) {
     case Recovered::kToUs: return D::kRecoveredToUs;

@@ -69,13 +69,15 @@ Verdict MoveManager::Impl::check_incoming(const protocol::Request& request,
   facts.skew_ms = facts.state->policy().skew_ms;
   facts.self = options.self;
   facts.peer = peer;
-  facts.unfinished = journal->unfinished(request.vm.id).value_or(std::nullopt);
+  const auto unfinished = journal->unfinished(request.vm.id);
+  facts.unfinished = unfinished.value_or(std::nullopt);
   for (const MoveProgress& move : moves())
     if (!move.ended && move.role == MoveRole::kDestination) ++facts.incoming;
   facts.incoming_max = options.incoming_max;
   const IncomingPlan plan = options.host->check_incoming(request.vm);
   if (mapped != nullptr) *mapped = plan.mapped;
   Verdict verdict = check_destination(facts, options.host->facts(), theirs, plan);
+  verdict.check(unfinished.has_value(), unfinished ? "" : "its journal: " + unfinished.error().message);
   verdict.check(request.vm.from == peer, "the request names another source than the host that asks");
   return verdict;
 }

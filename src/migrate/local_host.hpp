@@ -87,6 +87,7 @@ class LocalHost {
   // Makes the place (an existing one of the same move is returned as it is) and reserves what it needs.
   virtual Result<IncomingPlace> make_incoming(const ledger::MoveId& move, const IncomingVm& vm) = 0;
   virtual Result<IncomingPlace> incoming(const ledger::MoveId& move) = 0;  // kNotFound
+  virtual std::vector<ledger::MoveId> incoming_moves() = 0;                // of places that were not adopted
   // A QEMU that waits for the stream; its process is remembered under the move.
   virtual Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const ledger::MoveId& move) = 0;
   // The same one after a restart of the daemon; kNotFound: it is gone.

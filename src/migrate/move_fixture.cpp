@@ -17,8 +17,7 @@ void Side::up() {
                                         .self = host_name(),
                                         .identity = &identity,
                                         .ledger = &ledger,
-                                        .random = &system_random(),
-                                        .held_back = {}});
+                                        .random = &system_random()});
   auto opened = host::Host::open({.state_directory = state,
                                   .config = *host::parse_config("", "sealift.toml", state),
                                   .hypervisor = hypervisor.get(),
@@ -45,6 +44,11 @@ void Side::up() {
   ASSERT_OK(server->start({"127.0.0.1", port}));
   port = server->port();
   ASSERT_OK(moves->start());
+  host->begin();
+  records->start([this](const ledger::VmId& vm) {
+    const auto move = moves->unfinished(vm);
+    return !move || move->has_value();
+  });
 }
 
 void Side::down() {
@@ -58,7 +62,7 @@ void Side::down() {
 
 void MoveTest::SetUp() {
   if (const auto missing = hypervisor::testing::guest_missing()) GTEST_SKIP() << *missing;
-  shared_ = std::make_unique<SharedLedger>(genesis_of_two("bern", "zurich"));
+  shared_ = std::make_unique<SharedLedger>(genesis_of({"bern", "zurich"}));
   for (const char* name : {"zurich", "bern"}) {
     std::filesystem::create_directories(directory_.path() / name);
     auto& side = std::string_view(name) == "zurich" ? zurich_ : bern_;

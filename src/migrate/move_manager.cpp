@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kShownBytesMax = 1024 * 1024;
 constexpr std::size_t kIdDigitsMin = 4;
+constexpr Milliseconds kLeftoversEvery{2'000};
 
 }  // namespace
 
@@ -95,12 +96,20 @@ void MoveManager::Impl::run(std::shared_ptr<Driver> driver) {
 }
 
 void MoveManager::Impl::watch_ledger(const Stop& stop) {
-  abort_unknown_moves();
+  look_for_leftovers();
   std::uint64_t height = options.ledger->final_height();
+  std::uint64_t looked_at = height;
+  Deadline look_again = Deadline::in(kLeftoversEvery);
   while (!stop.stopped()) {
     const auto beyond = options.ledger->wait_beyond(height, Deadline::in(1s), stop);
     if (!beyond && beyond.error().code != Code::kTimeout && stop.sleep(200ms)) return;
     if (beyond) height = *beyond;
+    // What this host's copy of the ledger did not have when the daemon started is seen once it has.
+    if (height != looked_at && look_again.passed()) {
+      look_for_leftovers();
+      looked_at = height;
+      look_again = Deadline::in(kLeftoversEvery);
+    }
     std::vector<std::shared_ptr<Driver>> drivers;
     for (const auto& [id, entry] : *table.lock())
       if (entry.driver && !entry.driver->done()) drivers.push_back(entry.driver);
@@ -119,31 +128,6 @@ void MoveManager::Impl::retire() {
     over.emplace_back(std::move(entry.driver), std::move(entry.thread));
   }
   for (auto& [driver, thread] : over) thread.join();  // closing its session, at most
-}
-
-// An open move of ours that the journal does not know (its offer got through although it was answered with a
-// refusal, or the journal was lost), or that has ended here, is aborted before anything else happens with the
-// VM.
-void MoveManager::Impl::abort_unknown_moves() {
-  for (const ledger::Move& move : options.ledger->final_state()->moves()) abort_unknown(move);
-}
-
-void MoveManager::Impl::abort_unknown(const ledger::Move& move) {
-  if (move.status != ledger::MoveStatus::kOffered && move.status != ledger::MoveStatus::kAccepted) return;
-  if (move.from != options.self && move.to != options.self) return;
-  const auto row = journal->find(move.id);
-  if (!row || (*row && !(*row)->ended) || (!*row && move.from != options.self)) return;
-  Agreed agreed;
-  agreed.domain = options.ledger->final_state()->domain();
-  agreed.request.vm.id = move.vm;
-  agreed.epoch = move.epoch;
-  const Status submitted =
-      outbox->submit(move.id, move.vm, custody::RecordKind::kAbort, [&](std::uint64_t number) {
-        return make_move_record(agreed, move.id, custody::RecordKind::kAbort, number, {},
-                                "the move is not in this host's journal", *options.identity);
-      });
-  log_warning("move.unknown",
-              {{"move", move.id.hex()}, {"aborting", submitted ? "yes" : submitted.error().message}});
 }
 
 std::shared_ptr<Driver> MoveManager::Impl::driver(const ledger::MoveId& id) {
@@ -235,9 +219,12 @@ Result<std::string> MoveManager::tune(const std::string& id, std::optional<std::
   return driver->tune(bandwidth, max_downtime_ms);
 }
 
-std::optional<ledger::MoveId> MoveManager::unfinished(const ledger::VmId& vm) const {
-  const auto move = impl_->journal->unfinished(vm);
-  return move ? *move : std::nullopt;
+Result<std::optional<ledger::MoveId>> MoveManager::unfinished(const ledger::VmId& vm) const {
+  return impl_->journal->unfinished(vm);
+}
+
+std::vector<ledger::VmId> MoveManager::cancel_unsealed(Deadline deadline) {
+  return impl_->cancel_unsealed(deadline);
 }
 
 }  // namespace sealift::migrate

@@ -91,8 +91,12 @@ class MoveManager {
   Result<std::string> abort(const std::string& id);  // what happens now, in words; kRefused: too late
   Result<std::string> tune(const std::string& id, std::optional<std::uint64_t> bandwidth,
                            std::optional<std::uint64_t> max_downtime_ms);
-  // The host's rule "one at a time": a start, an offer and an acceptance wait for this to be empty.
-  std::optional<ledger::MoveId> unfinished(const ledger::VmId& vm) const;
+  // The host's rule "one at a time": a start, an offer and an acceptance wait for this to be empty. An error
+  // (the journal cannot be read) is no "none".
+  Result<std::optional<ledger::MoveId>> unfinished(const ledger::VmId& vm) const;
+  // The host shuts down: every move that is not sealed is cancelled, and waited for until then. The answer:
+  // VMs whose moves are sealed and undecided, or on their way in or back; they are left as they are.
+  std::vector<ledger::VmId> cancel_unsealed(Deadline deadline);
 
  private:
   struct Impl;

@@ -29,11 +29,15 @@ struct MoveManager::Impl {
   void run(std::shared_ptr<Driver> driver);  // adds it to the table and starts its thread
   void watch_ledger(const Stop& stop);
   void retire();  // of an ended move its progress is kept, nothing else
-  void abort_unknown_moves();
-  void abort_unknown(const ledger::Move& move);
   std::shared_ptr<Driver> driver(const ledger::MoveId& id);
   Result<ledger::MoveId> resolve(const std::string& id);
   std::vector<MoveProgress> moves();
+
+  // leftovers.cpp
+  void look_for_leftovers();
+  void abort_unknown(const ledger::Move& move);
+  void end_leftover(const ledger::State& state, const ledger::MoveId& id);
+  std::vector<ledger::VmId> cancel_unsealed(Deadline deadline);
 
   // begin_move.cpp
   struct Question {  // what is asked of the destination, and what it answered

@@ -46,7 +46,7 @@ TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
   request.bandwidth = 1 << 20;  // slow enough to be caught in the middle
   const auto answer = zurich_->moves->migrate(request, soon(), Stop());
   ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
-  EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id), answer->id);
+  EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id).value(), answer->id);
   ASSERT_OK(zurich_->moves->abort(answer->id->hex()));
   EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kAborted);
   EXPECT_TRUE(zurich_->host->find("web"));

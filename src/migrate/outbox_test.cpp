@@ -65,7 +65,7 @@ class OutboxTest : public ::testing::Test {
   SeededRandom random_{9};
   ledger::VmId vm_ = ledger::VmId::make(random_);
   ledger::HostName zurich_ = *ledger::HostName::parse("zurich");
-  ledger::Genesis genesis_ = testing::genesis_of_two("zurich", "bern");
+  ledger::Genesis genesis_ = testing::genesis_of({"zurich", "bern"});
   testing::SharedLedger shared_{genesis_};
   testing::LedgerView view_{shared_};
   const crypto::Identity identity_ = testing::identity_of("zurich");

@@ -15,6 +15,7 @@ std::string state_of(const MoveProgress& progress) {
     case custody::Outcome::kAborted: return "aborted";
     case custody::Outcome::kReturned: return "returned";
     case custody::Outcome::kLost: return "lost";
+    case custody::Outcome::kRecovered: return "recovered";
   }
   return "running";
 }
@@ -87,6 +88,7 @@ std::optional<custody::Outcome> outcome_of(const std::string& state) {
   if (state == "aborted") return custody::Outcome::kAborted;
   if (state == "returned") return custody::Outcome::kReturned;
   if (state == "lost") return custody::Outcome::kLost;
+  if (state == "recovered") return custody::Outcome::kRecovered;
   return std::nullopt;
 }
 

@@ -68,6 +68,14 @@ Result<IncomingPlace> HostSide::incoming(const ledger::MoveId& move) {
   return place_of(SEALIFT_TRY(host_.incoming(move.hex())));
 }
 
+std::vector<ledger::MoveId> HostSide::incoming_moves() {
+  std::vector<ledger::MoveId> moves;
+  for (const std::string& move : host_.incoming_moves()) {
+    if (const auto digest = crypto::Digest::from_hex(move)) moves.push_back({*digest});
+  }
+  return moves;
+}
+
 Result<std::shared_ptr<hypervisor::Machine>> HostSide::launch_incoming(const ledger::MoveId& move) {
   return host_.launch_incoming(move.hex(), Deadline::in(kStartPatience));
 }

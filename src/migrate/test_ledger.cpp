@@ -54,16 +54,19 @@ crypto::Identity identity_of(const std::string& name) {
   return *crypto::Identity::from_seed(crypto::sha256(as_bytes(name)).view());
 }
 
-ledger::Genesis genesis_of_two(const std::string& first, const std::string& second) {
+ledger::Genesis genesis_of(const std::vector<std::string>& founders) {
   SeededRandom random(7);
-  const auto info = [](const std::string& name) {
-    return ledger::HostInfo{*ledger::HostName::parse(name), identity_of(name).public_key(), {}, "", false};
-  };
-  ledger::Genesis genesis = ledger::make_genesis(info(first), {}, system_clock().wall(), random);
-  const ledger::Genesis other = ledger::make_genesis(info(second), {}, system_clock().wall(), random);
-  Json whole = *json::parse(as_text(genesis.bytes), ledger::kGenesisBytesMax);
-  whole["founders"].push_back(
-      json::parse(as_text(other.bytes), ledger::kGenesisBytesMax)->at("founders").at(0));
+  Json whole;
+  for (const std::string& name : founders) {
+    const ledger::HostInfo info{
+        *ledger::HostName::parse(name), identity_of(name).public_key(), {}, "", false};
+    const ledger::Genesis alone = ledger::make_genesis(info, {}, system_clock().wall(), random);
+    const Json json = *json::parse(as_text(alone.bytes), ledger::kGenesisBytesMax);
+    if (whole.is_null())
+      whole = json;
+    else
+      whole["founders"].push_back(json.at("founders").at(0));
+  }
   return *ledger::parse_genesis(as_bytes(json::dump(whole)));
 }
 

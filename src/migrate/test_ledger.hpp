@@ -30,8 +30,8 @@ class SharedLedger {
   mutable Guarded<Chain> chain_;
 };
 
-// A genesis of two founders, each with the identity of its name.
-ledger::Genesis genesis_of_two(const std::string& first, const std::string& second);
+// A genesis of these founders, each with the identity of its name.
+ledger::Genesis genesis_of(const std::vector<std::string>& founders);
 crypto::Identity identity_of(const std::string& name);
 
 class LedgerView final : public ledger::Ledger {

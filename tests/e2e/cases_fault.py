@@ -1,12 +1,15 @@
 """Daemons and QEMUs killed in every phase, a thawed source, strangers and expelled members: at the end one host runs the VM,
 or, its QEMU killed, can start it."""
 
+import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import ssl
 
-from harness import Guest, note, wait_until
+from harness import EXIT_UNAVAILABLE, Guest, note, wait_until
 
 PHASES = ("offering", "copying", "switching", "freezing", "sealed", "gave", "fencing")
 
@@ -290,16 +293,168 @@ def case_strangers(lab):
     zurich.fails("migrate", "web-01", "--to", "basel", says="basel")
 
 
+def frozen_with_reason(host, name, owner):
+    """Exactly that: the process is stopped, and the listing and the VM itself say who owns it now."""
+    shown = wait_until(
+        f"{host.name} to freeze its copy",
+        lambda: (vm := host.vm(name))["state"] == "frozen" and vm["note"] and vm,
+    )
+    assert f"{owner} owns it now" in shown["note"], shown
+    assert "frozen" in host.text("vm", "list") and f"{owner} owns it" in host.text("vm", "show", name)
+    state = pathlib.Path(f"/proc/{shown['pid']}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    assert state == "T", f"process {shown['pid']} is in state {state}"
+    return shown
+
+
 def case_recover(lab):
-    """The owner is lost: recovered elsewhere by two of three; when it comes back it stops and freezes its copy."""
+    """The owner is lost; the VM is recovered elsewhere by two of three, from a backup, and starts there with what its disk
+    held; the old owner comes back and freezes its copy, which is set aside by hand."""
     zurich, bern = lab.pair(witness=True)
     basel = lab.hosts[2]
-    bern.create_vm("web-01", settings="guest.mem=16")
-    bern.start_vm("web-01")
-    vm_id = bern.vm("web-01")["id"]
+    bern.create_vm("web-01", settings="guest.mem=16 guest.disk=1000", more='at_rest = "sealed"')
+    guest = bern.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 20)
+    bern.cli("vm", "stop", "web-01", "--deadline", "240")
+    shown = wait_until("the rest root", lambda: (vm := bern.vm("web-01")).get("rest_root") and vm)
+    vm_id = shown["id"]
+
+    note("a backup of the VM at rest")
+    backup = lab.folder / "backup"
+    backup.mkdir()
+    (backup / "definition.json").write_text(json.dumps(shown["definition"]))
+    for name in ("kernel", "initrd"):
+        shutil.copy(pathlib.Path(shown["directory"]) / name, backup / name)
+    shutil.copy(shown["disks"][0]["path"], backup / "vda.raw")
+
+    recover = ("vm", "recover", vm_id, "--from", backup, "--fenced", "the test says so")
+    note("not lost: refused")
+    zurich.fails(*recover, says=["bern", "not lost", "nothing was changed"])
+    guest = bern.start_vm("web-01")
+    pid, blocks = bern.vm("web-01")["pid"], int(guest.status()["blocks"])
     bern.kill9()
-    zurich.cli("vm", "recover", vm_id, "--to", "zurich", "--fenced", "the test says so")
-    basel.cli("domain", "approve", vm_id)
-    wait_until("the ledger to name zurich", lambda: "recover" in str(zurich.cli("ledger", "log")))
+
+    note("what is wrong is said, and changes nothing")
+    zurich.fails("vm", "recover", vm_id, "--from", backup, says=["--fenced"])
+    zurich.fails(*recover[:3], *recover[5:], says=["no copy was given", "nothing was changed", "--from"])
+    zurich.fails("vm", "recover", vm_id, "--from", "/nowhere", *recover[5:], says=["/nowhere", "nothing was changed"])
+    zurich.fails("vm", "recover", "web-01", *recover[3:], says=["by its id"])
+    # It has run since: nothing says that this is what its disk should hold.
+    zurich.fails(*recover, says=["--accept-changes", "Nothing was changed"])
+    assert zurich.cli("vm", "list")["vms"] == [] and list((zurich.state / "vms").iterdir()) == []
+
+    note("one of two: nothing changes, and the copy waits, also for the next daemon")
+    answer = zurich.cli(*recover, "--accept-changes", "the last backup")
+    assert answer["recorded"] is False and "signed by 1 of 2" in answer["message"], answer
+    assert zurich.cli("vm", "list")["vms"] == []
+    basel.fails("vm", "start", vm_id)
+    zurich.kill9()
+    zurich.start()
+    if basel.run("domain", "approve", vm_id).returncode != 0:
+        note("the proposal went with the daemon: once more")
+        zurich.cli(*recover, "--accept-changes", "the last backup")
+        basel.cli("domain", "approve", vm_id)
+
+    note("recorded: the VM is zurich's")
+    wait_until("the VM at zurich", lambda: zurich.has_vm("web-01"))
+    here = zurich.vm("web-01")
+    assert here["id"] == vm_id and here["epoch"] == 1 and here["owner"] == "zurich" and here["state"] == "off", here
+    log = zurich.text("ledger", "log")
+    assert "the test says so" in log and "the last backup" in log, log
+    guest = zurich.start_vm("web-01")
+    assert zurich.vm("web-01")["last_start_verified"], zurich.vm("web-01")
+    guest.verify()
+    assert int(guest.status()["blocks"]) >= 20, (guest.status(), blocks)
+
+    note("bern comes back")
+    assert os.path.exists(f"/proc/{pid}"), "its guest ran on"
     bern.start()
-    wait_until("bern to stop its copy", lambda: bern.vm_state("web-01") in ("frozen", "paused", "off", None))
+    assert frozen_with_reason(bern, "web-01", "zurich")["pid"] == pid
+    bern.fails("vm", "start", "web-01")
+    bern.restart()
+    frozen_with_reason(bern, "web-01", "zurich")
+    bern.fails("vm", "remove", "web-01", says="vm kill")
+    bern.cli("vm", "kill", "web-01")
+    bern.cli("vm", "remove", "web-01")
+    assert [entry["why"] for entry in bern.cli("quarantine", "list")["entries"]] == ["recovered elsewhere"]
+    assert not bern.processes() and not bern.has_vm("web-01")
+    zurich.guest().verify()
+
+
+def case_recover_quarantine(lab):
+    """Moved away, and the new owner is lost: recovered from the quarantine copy, which is older, and says so."""
+    zurich, bern = lab.pair(witness=True)
+    basel = lab.hosts[2]
+    zurich.create_vm("web-01", settings="guest.mem=16 guest.disk=1000")
+    guest = zurich.start_vm("web-01")
+    wait_until("blocks", lambda: int(guest.status()["blocks"]) >= 20)
+    move_id = zurich.begin_move("web-01", bern, "--live")
+    zurich.wait_ended(move_id, "done")
+    bern.wait_ended(move_id, "done")
+    (entry,) = zurich.cli("quarantine", "list")["entries"]
+    bern.kill9()
+    for pid in bern.processes():
+        os.kill(pid, signal.SIGKILL)
+    recover = ("vm", "recover", "web-01", "--from", entry["id"], "--fenced", "its QEMU was seen dead")
+    zurich.fails(*recover[:3], *recover[5:], says=["no copy was given", entry["id"][:12]])
+    zurich.fails(*recover, says=["sealed", "--accept-changes", "Nothing was changed"])
+    zurich.cli(*recover, "--accept-changes", "nothing newer is left")
+    basel.cli("domain", "approve", entry["vm_id"])
+    wait_until("the VM at zurich", lambda: zurich.has_vm("web-01"))
+    guest = zurich.start_vm("web-01")
+    assert zurich.vm("web-01")["last_start_verified"], zurich.vm("web-01")
+    guest.verify()
+    assert int(guest.status()["blocks"]) >= 20, guest.status()
+    assert len(zurich.cli("quarantine", "list")["entries"]) == 1, "the copy is kept"
+
+    note("bern comes back without a process: its copy is not started there")
+    bern.start()
+    wait_until("bern to know", lambda: "zurich owns it now" in str(bern.vm("web-01")["note"]))
+    bern.fails("vm", "start", "web-01")
+    assert not bern.processes()
+
+
+def case_restored_state(lab):
+    """A state directory of before the move: the ledger's epoch is another, its VM is not started, nor offline from the
+    ledger."""
+    zurich, bern = lab.pair(witness=True)
+    bern.create_vm("web-01", settings="guest.mem=16")
+    bern.terminate()
+    old = lab.folder / "old"
+    shutil.copytree(bern.state, old, ignore=shutil.ignore_patterns("*.sock", "run"))
+    bern.start()
+    bern.wait_ended(bern.begin_move("web-01", zurich), "done")
+    zurich.start_vm("web-01").verify()
+    bern.terminate()
+    shutil.rmtree(bern.state)
+    shutil.copytree(old, bern.state)
+
+    note("the ledger out of reach: nothing is started on the old copy's word")
+    zurich.kill9()
+    bern.start()
+    bern.fails("vm", "start", "web-01", code=EXIT_UNAVAILABLE, says=["not started", "--offline"])
+    assert not bern.processes()
+
+    note("the ledger within reach: bern's copy of it is older than what bern has cosigned, so it takes no part and starts nothing")
+    zurich.start()
+    wait_until("bern to know", lambda: "restored from a backup" in bern.run("vm", "start", "web-01").stderr)
+    bern.fails("vm", "start", "web-01", says=["not started", "restored from a backup"])
+    assert not bern.processes()
+    zurich.guest().verify()
+
+
+def case_shutdown_in_move(lab):
+    """The host shuts down in the middle of a move: it is cancelled, the guest powered off in good order, and starts again."""
+    zurich, bern = lab.pair(witness=True, extra=("", "[shutdown]\nwith_daemon = true\n"))
+    bern.create_vm("web-01", settings="guest.mem=48 guest.rate=4", more='at_rest = "sealed"')
+    bern.start_vm("web-01")
+    move_id = bern.begin_move("web-01", zurich, "--live", "--bandwidth", "4M")
+    bern.wait_move(move_id, lambda m: m["ended"] or m["phase"] == "copying")
+    bern.terminate(120)
+    assert not bern.processes(), "the guest was left running"
+    bern.start()
+    assert bern.wait_ended(move_id)["state"] == "aborted"
+    # Powered off by its button, not killed: its disks' root was recorded.
+    assert bern.vm("web-01")["rest_root"], bern.vm("web-01")
+    zurich.wait_ended(move_id)
+    assert list((zurich.state / "vms").iterdir()) == [], "the destination kept something"
+    bern.start_vm("web-01").verify()

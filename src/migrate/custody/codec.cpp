@@ -33,7 +33,8 @@ Result<Outcome> get_outcome(Decoder& in) {
     case Outcome::kMoved:
     case Outcome::kAborted:
     case Outcome::kReturned:
-    case Outcome::kLost: return static_cast<Outcome>(value);
+    case Outcome::kLost:
+    case Outcome::kRecovered: return static_cast<Outcome>(value);
   }
   return fail(Code::kInvalid, "the journal holds an outcome {} that this version does not know", value);
 }

@@ -41,6 +41,7 @@ std::vector<destination::State> destination_states() {
           Receiving{},
           Loaded{},
           Syncing{to_bytes("seal")},
+          Syncing{to_bytes("seal"), true},
           Committing{to_bytes("seal"), false},
           Committing{to_bytes("seal"), true},
           Starting{Starting::From::kIncoming, false},
@@ -256,6 +257,29 @@ TEST(CustodyDestination, NoMoveIsOverBeforeWhatWasReceivedIsErased) {
                 event.kind == destination::EventKind::kErased)
         << destination::name(state) << " " << to_string(event.kind);
   });
+}
+
+TEST(CustodyDestination, RecoveredAfterTheSealNothingIsErased) {
+  using namespace destination;
+  for (const MoveMode mode : kModes) {
+    for (const State& state :
+         {State{Syncing{to_bytes("seal")}}, State{Committing{to_bytes("seal"), false}}}) {
+      const auto to_other = step({mode}, state, {EventKind::kRecoveredToOther});
+      EXPECT_TRUE(does(to_other.actions, Deed::kQuarantine)) << name(state);
+      EXPECT_FALSE(does(to_other.actions, Deed::kDestroyIncoming)) << name(state);
+      EXPECT_EQ(std::get<Ended>(to_other.state).outcome, Outcome::kLost);
+
+      auto to_us = step({mode}, state, {EventKind::kRecoveredToUs});
+      if (std::holds_alternative<Syncing>(state)) {
+        EXPECT_TRUE(to_us.actions.empty()) << "not durable yet";
+        to_us = step({mode}, to_us.state, {EventKind::kSynced});
+      }
+      EXPECT_TRUE(does(to_us.actions, Deed::kAdoptIncoming)) << name(state);
+      EXPECT_FALSE(does(to_us.actions, Deed::kDestroyIncoming) ||
+                   submits(to_us.actions, RecordKind::kCommit));
+      EXPECT_EQ(std::get<Ended>(to_us.state).outcome, Outcome::kRecovered);
+    }
+  }
 }
 
 TEST(CustodyCodec, DurableStatesComeBackAsTheyWere) {

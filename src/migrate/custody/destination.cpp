@@ -24,6 +24,19 @@ Step impossible(State state, const Event& event) {
   return {std::move(state), {Report{Loudness::kAlarm, std::move(text)}}};
 }
 
+Step take_over() {
+  std::string text =
+      "the VM was recovered to this host, with what it had received and checked against the seal";
+  return {Ended{Outcome::kRecovered, text},
+          {Deed::kKill, Deed::kAdoptIncoming, Journal{},
+           Report{Loudness::kAlarm, text + "; it is powered off: sealift vm start"}}};
+}
+
+Step lost(const Event& event, Deed deed) {
+  std::string text = "the ledger gave the VM to another host: " + reason_of(event);
+  return {Ended{Outcome::kLost, text}, {deed, Journal{}, Report{Loudness::kAlarm, text}}};
+}
+
 }  // namespace detail
 
 Step begin(const MoveTerms&) {

@@ -15,7 +15,9 @@
 // Rules kept here: nothing is committed that differs or is not durable; from Committing on nothing is
 // destroyed until the ledger orders an abort or a return; the guest runs only after the commit is final and
 // Starting is durable; a return is submitted only when its QEMU is dead and Starting was not left behind by a
-// crash (then the guest may have run: it starts from its disks instead).
+// crash (then the guest may have run: it starts from its disks instead). A vm.recover before the commit ends
+// the move; what the seal has shown to be whole is never erased by it: recovered to this host, it becomes its
+// VM, powered off, to be started as any VM at rest; recovered to another one, it goes to quarantine.
 //
 // Loaded and Syncing are not durable: Receiving's restart destroys what a live move had received (its RAM
 // stream cannot go on) and continues a cold one. Every other state is durable.
@@ -37,6 +39,7 @@ struct Loaded {
 };
 struct Syncing {
   Bytes seal;
+  bool recovered = false;  // to this host, meanwhile: the copy is taken in once it is durable
   bool operator==(const Syncing&) const = default;
 };
 struct Committing {

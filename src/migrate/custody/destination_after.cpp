@@ -27,12 +27,6 @@ Step give_back() {
   return {Returning{}, {Journal{}, Deed::kKill, Submit{RecordKind::kReturn}}};
 }
 
-// A copy that never ran here is kept aside; one that may run is stopped and frozen.
-Step lost(const Event& event, Deed deed) {
-  std::string text = "the ledger gave the VM to another host: " + reason_of(event);
-  return {Ended{Outcome::kLost, text}, {deed, Journal{}, Report{Loudness::kAlarm, text}}};
-}
-
 Step end_returned() {
   return erase(Outcome::kReturned, {});
 }
@@ -58,7 +52,7 @@ Step on(const MoveTerms& terms, const Committing& state, const Event& event) {
       return {state,
               {Submit{RecordKind::kAbort},
                Report{Loudness::kNote, "the commit is on its way: the ledger's order of the two decides"}}};
-    case EventKind::kRecoveredToUs: return start_from_disks();
+    case EventKind::kRecoveredToUs: return take_over();
     case EventKind::kRecoveredToOther: return lost(event, Deed::kQuarantine);
     case EventKind::kStarted:
     case EventKind::kReturned: return impossible(state, event);

@@ -110,10 +110,12 @@ Step on(const MoveTerms&, const Loaded& state, const Event& event) {
 
 Step on(const MoveTerms&, const Syncing& state, const Event& event) {
   switch (event.kind) {
-    case EventKind::kSynced: return {Committing{state.seal}, {Journal{}, Submit{RecordKind::kCommit}}};
-    case EventKind::kAborted:
-    case EventKind::kRecoveredToUs:
-    case EventKind::kRecoveredToOther: return end_aborted(reason_of(event));
+    case EventKind::kSynced:
+      if (state.recovered) return take_over();
+      return {Committing{state.seal}, {Journal{}, Submit{RecordKind::kCommit}}};
+    case EventKind::kAborted: return end_aborted(reason_of(event));
+    case EventKind::kRecoveredToUs: return {Syncing{state.seal, true}, {}};
+    case EventKind::kRecoveredToOther: return lost(event, Deed::kQuarantine);
     case EventKind::kRestarted:
     case EventKind::kOperatorAbort:
     case EventKind::kDeadline:

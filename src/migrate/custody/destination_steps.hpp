@@ -25,6 +25,11 @@ Step on(const MoveTerms& terms, const Ended& state, const Event& event);
 std::string reason_of(const Event& event);
 // The ledger is done with the move: what was received goes, then it is over.
 Step erase(Outcome outcome, std::string reason);
+// Recovered to this host before the commit: what was sealed and received is its VM, powered off.
+Step take_over();
+// Recovered to another host: a copy that never ran here is kept aside; one that may run is stopped and
+// frozen.
+Step lost(const Event& event, Deed deed);
 // A fact that the ledger's rules exclude in this state: say so loudly, change nothing.
 Step impossible(State state, const Event& event);
 

@@ -30,6 +30,7 @@ std::string_view to_string(Outcome outcome) {
     case Outcome::kAborted: return "aborted";
     case Outcome::kReturned: return "returned";
     case Outcome::kLost: return "lost";
+    case Outcome::kRecovered: return "recovered";
   }
   return "?";
 }

@@ -45,10 +45,11 @@ enum class Message : std::uint8_t {
 std::string_view to_string(Message message);
 
 enum class Outcome : std::uint8_t {
-  kMoved = 1,     // the destination owns it
-  kAborted = 2,   // the source owns it
-  kReturned = 3,  // committed, never started, given back
-  kLost = 4,      // the VM was recovered to another host; this one keeps a stopped or quarantined copy
+  kMoved = 1,      // the destination owns it
+  kAborted = 2,    // the source owns it
+  kReturned = 3,   // committed, never started, given back
+  kLost = 4,       // the VM was recovered to another host; this one keeps a stopped or quarantined copy
+  kRecovered = 5,  // destination: the VM was recovered to it before the commit, with what it had received
 };
 std::string_view to_string(Outcome outcome);
 

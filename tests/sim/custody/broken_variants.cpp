@@ -142,6 +142,11 @@ d::Step forgets_started(const MoveTerms& terms, const d::State& state, const d::
   return d::step(terms, state, event);
 }
 
+d::Step erases_what_was_recovered(const MoveTerms& terms, const d::State& state, const d::Event& event) {
+  if (event.kind == d::EventKind::kRecoveredToUs) return d::step(terms, state, {d::EventKind::kAborted});
+  return d::step(terms, state, event);
+}
+
 }  // namespace
 
 std::vector<BrokenVariant> broken_variants() {
@@ -165,6 +170,7 @@ std::vector<BrokenVariant> broken_variants() {
       {"DestinationTrustsFailureAfterRestart", {s::step, trusts_failure_after_restart}},
       {"DestinationStartsWhenReturnIsRefused", {s::step, starts_when_return_is_refused}},
       {"DestinationForgetsStarted", {s::step, forgets_started}},
+      {"DestinationErasesWhatWasRecovered", {s::step, erases_what_was_recovered}},
   };
 }
 

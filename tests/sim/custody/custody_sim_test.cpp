@@ -134,7 +134,7 @@ std::string random_faults(const Machines& machines, std::uint64_t first, std::ui
     World again(mode, machines);
     again.trace(true);
     const std::string error = run_random(seed, again);
-    return fmt::format("{}; seed {}\n{}", error, seed, again.diagram(120));
+    return fmt::format("{}; seed {}\n{}", error, seed, again.diagram(400));
   }
   return {};
 }

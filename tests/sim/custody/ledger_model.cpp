@@ -58,6 +58,14 @@ std::optional<std::string> LedgerModel::apply_to(LedgerMove& move, const Record&
   return "?";
 }
 
+void LedgerModel::recover(int move) {
+  LedgerMove& aborted = moves_.at(move);
+  aborted.status = MoveStatus::kAborted;
+  aborted.recovered = true;
+  owner_ = aborted.to;
+  expel(aborted.from);
+}
+
 const LedgerMove* LedgerModel::find(int move) const {
   const auto found = moves_.find(move);
   return found == moves_.end() ? nullptr : &found->second;

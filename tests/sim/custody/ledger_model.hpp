@@ -32,6 +32,7 @@ struct LedgerMove {
   std::uint64_t deadline = 0;
   MoveStatus status = MoveStatus::kOffered;
   bool closed = false;
+  bool recovered = false;  // aborted by a vm.recover to its destination
 };
 
 class LedgerModel {
@@ -44,6 +45,7 @@ class LedgerModel {
   std::optional<int> open_move() const;  // offered or accepted
   int owner() const { return owner_; }
   bool member(int host) const { return !expelled_.contains(host); }
+  void recover(int move);  // to the move's destination; its source is expelled
   void expel(int host) { expelled_.insert(host); }
   void rejoin(int host) { expelled_.erase(host); }
 

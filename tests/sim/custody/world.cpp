@@ -6,10 +6,11 @@ namespace sealift::sim {
 
 std::string to_string(Fault fault) {
   static constexpr const char* kWords[kFaults] = {
-      "daemon crashes",  "host reboots",          "QEMU killed",      "session lost",   "ledger out of reach",
-      "operator aborts", "deadline passes",       "guest powers off", "guest resets",   "guest suspends",
-      "process woken",   "somebody says cont",    "start fails",      "guest pauses",   "copy tampered",
-      "disk full",       "everything said twice", "records replayed", "source expelled"};
+      "daemon crashes",        "host reboots",     "QEMU killed",     "session lost",
+      "ledger out of reach",   "operator aborts",  "deadline passes", "guest powers off",
+      "guest resets",          "guest suspends",   "process woken",   "somebody says cont",
+      "start fails",           "guest pauses",     "copy tampered",   "disk full",
+      "everything said twice", "records replayed", "source expelled", "VM recovered to the destination"};
   return kWords[static_cast<int>(fault)];
 }
 

@@ -52,8 +52,10 @@ enum class Fault {
   kRepeat,         // messages arrive twice, ledger facts are told again
   kReplay,         // every record ever sent arrives once more
   kExpel,          // the move's source is expelled (only once committed), and rejoins later
+  kRecover,  // the source is lost, its QEMU dead, the daemon away; the VM is recovered to the destination,
+             // which waits for its commit; the source comes back and rejoins later
 };
-inline constexpr int kFaults = 19;
+inline constexpr int kFaults = 20;
 std::string to_string(Fault fault);
 
 struct Copy {

@@ -57,6 +57,18 @@ void World::inject(Fault fault, int h, std::uint64_t duration) {
       rejoin_at_ = now_ + duration;
       return;
     }
+    case Fault::kRecover: {
+      const LedgerMove* move = ledger_.find(moves_);
+      if (move == nullptr || move->status != MoveStatus::kAccepted) return;
+      const auto row = hosts_[move->to].journal.find(moves_);
+      if (row == hosts_[move->to].journal.end()) return;
+      const auto there = destination::decode(row->second.state);
+      if (!there || !std::holds_alternative<destination::Committing>(*there)) return;
+      const int from = move->from;
+      ledger_.recover(moves_);
+      rejoin_at_ = now_ + duration;
+      return inject(Fault::kReboot, from, duration);
+    }
     case Fault::kWake: host.qemu.woken |= host.qemu.frozen; return wake(h);
     case Fault::kMonitor:
       if (!host.qemu.exists || host.qemu.incoming || host.qemu.frozen || host.qemu.woken) return;

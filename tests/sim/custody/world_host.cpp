@@ -127,8 +127,15 @@ void World::forget_if_ended(int h) {
 
 void World::submit(int h, int move, RecordKind kind) {
   Host& host = hosts_[h];
-  for (const Outgoing& outgoing : host.outbox)
-    if (outgoing.record.move == move && outgoing.record.kind == kind) return;
+  for (const Outgoing& outgoing : host.outbox) {
+    if (outgoing.record.move != move || outgoing.record.kind != kind) continue;
+    // As the outbox does: the daemon may have ended between the refusal and its handling.
+    if (outgoing.status == Outgoing::Status::kRefused && host.memory.move == move) {
+      tell(h, source::EventKind::kRefused, "refused before", kind);
+      tell(h, destination::EventKind::kRefused, "refused before", kind);
+    }
+    return;
+  }
   host.outbox.push_back({{++records_, move, kind, h, ++host.last_number}, Outgoing::Status::kPending});
 }
 

@@ -127,6 +127,7 @@ int World::unknown_move(int h) const {
 std::string World::fact(int h) const {
   const LedgerMove* move = ledger_.find(hosts_[h].memory.move);
   if (move == nullptr || hosts_[h].memory.move == 0) return {};
+  if (move->recovered) return is_source(h) ? "recovered to the other" : "recovered to us";
   if (move->closed) return is_source(h) ? "closed" : "started";
   switch (move->status) {
     case MoveStatus::kOffered: return {};
@@ -154,6 +155,8 @@ void World::observe(int h) {
   if (memory.seen == "started") both(S::kStarted, D::kStarted);
   if (memory.seen == "returned") both(S::kReturned, D::kReturned);
   if (memory.seen == "aborted") both(S::kAborted, D::kAborted);
+  if (memory.seen == "recovered to the other") tell(h, S::kRecoveredToOther);
+  if (memory.seen == "recovered to us") tell(h, D::kRecoveredToUs);
   if (memory.seen == "closed") tell(h, S::kClosed);
 }
 
