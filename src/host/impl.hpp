@@ -33,6 +33,10 @@ struct Place {
   std::uint32_t progress_percent = 0;
 };
 
+// Leaf tables beside the definition: those of the last rest; while it is checked, the new ones beside them.
+constexpr std::string_view kKeptTables = ".leaves";
+constexpr std::string_view kFreshTables = ".leaves.now";
+
 // Per disk, in order: the leaves that a guest wrote while it ran, ascending.
 using ChangedLeaves = std::vector<std::vector<std::uint64_t>>;
 

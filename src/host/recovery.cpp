@@ -157,7 +157,7 @@ Result<crypto::Digest> Host::prepare_recovery(const ledger::VmId& vm, const Copy
   if (made && !copy.variables.empty()) made = copy_durably(copy.variables, variables);
   crypto::Digest root;
   if (made) {
-    if (const auto hashed = impl_->disks_root(row, true, stop)) {
+    if (const auto hashed = impl_->disks_root(row, kKeptTables, stop)) {
       root = *hashed;
     } else {
       made = std::unexpected(hashed.error());

@@ -47,10 +47,6 @@ Result<OpenDisk> open_disk(const Host::Impl& impl, const PlaceRow& row, std::siz
   return out;
 }
 
-// Of the last rest; while it is checked, the new one's are beside it.
-constexpr std::string_view kKept = ".leaves";
-constexpr std::string_view kFresh = ".leaves.now";
-
 file::Path table_path(const Host::Impl& impl, const PlaceRow& row, std::size_t index,
                       std::string_view tables) {
   return impl.directory_of(row.key) / (row.definition.disks[index].name + std::string(tables));
@@ -95,7 +91,7 @@ Result<crypto::Digest> Host::Impl::changed_root(const PlaceRow& row, const Chang
   std::vector<ledger::SealPart> parts;
   for (std::size_t i = 0; i < row.disks.size(); ++i) {
     const std::uint64_t bytes = row.definition.disks[i].size_bytes;
-    const auto table = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kKept), bytes));
+    const auto table = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kKeptTables), bytes));
     table->trust_claims();
     OpenDisk disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
     Bytes scratch(image::kLeafBytes);
@@ -116,8 +112,8 @@ Result<crypto::Digest> Host::Impl::changed_root(const PlaceRow& row, const Chang
 // The fresh tables are those of the rest that counts from now on.
 Status Host::Impl::keep_tables(const PlaceRow& row) {
   for (std::size_t i = 0; i < row.disks.size(); ++i)
-    SEALIFT_TRY_STATUS(
-        file::rename_durable(table_path(*this, row, i, kFresh), table_path(*this, row, i, kKept)));
+    SEALIFT_TRY_STATUS(file::rename_durable(table_path(*this, row, i, kFreshTables),
+                                            table_path(*this, row, i, kKeptTables)));
   return {};
 }
 
@@ -126,8 +122,8 @@ Result<std::string> Host::Impl::describe_difference(const PlaceRow& row) {
   std::string text;
   for (std::size_t i = 0; i < row.disks.size(); ++i) {
     const std::uint64_t bytes = row.definition.disks[i].size_bytes;
-    const auto kept = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kKept), bytes));
-    const auto now = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kFresh), bytes));
+    const auto kept = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kKeptTables), bytes));
+    const auto now = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kFreshTables), bytes));
     std::size_t differ = 0;
     std::string leaves;
     for (std::uint64_t leaf = 0; leaf < now->leaves(); ++leaf) {
@@ -149,7 +145,7 @@ Result<std::optional<crypto::Digest>> Host::Impl::check_rest(const PlaceRow& row
   if (!rest) return std::optional<crypto::Digest>();
   const UniqueFd lock = SEALIFT_TRY(lock_place(row.key));
   places.lock()->at(row.key).busy_state = VmState::kHashing;
-  const crypto::Digest root = SEALIFT_TRY(disks_root(row, kFresh, stop));
+  const crypto::Digest root = SEALIFT_TRY(disks_root(row, kFreshTables, stop));
   if (root != *rest) {
     if (start_options.accept_changes.empty()) {
       const auto difference = describe_difference(row);
@@ -174,7 +170,7 @@ void Host::Impl::record_rest(const std::string& key, const std::optional<Changed
     const UniqueFd lock = SEALIFT_TRY(lock_place(key));
     places.lock()->at(key).busy_state = VmState::kHashing;
     const crypto::Digest root =
-        SEALIFT_TRY(changed ? changed_root(row, *changed, stop) : disks_root(row, kKept, stop));
+        SEALIFT_TRY(changed ? changed_root(row, *changed, stop) : disks_root(row, kKeptTables, stop));
     std::size_t leaves = 0;
     for (const auto& disk : changed.value_or(ChangedLeaves{})) leaves += disk.size();
     log_info("vm.rest",
