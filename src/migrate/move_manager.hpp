@@ -35,7 +35,7 @@ struct MoveManagerOptions {
   const crypto::Identity* identity = nullptr;  // these outlive the manager
   ledger::Ledger* ledger = nullptr;
   LocalHost* host = nullptr;
-  net::CallBacks* call_backs = nullptr;  // for members that cannot be dialled; may be absent
+  net::CallBacks* call_backs = nullptr;    // for members that cannot be dialled; may be absent
   host::RecordNumbers* numbers = nullptr;  // of all records of this host
   const Clock* clock = &system_clock();
   Random* random = &system_random();
