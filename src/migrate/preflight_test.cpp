@@ -11,7 +11,7 @@ namespace {
 
 class PreflightTest : public ::testing::Test {
  protected:
-  PreflightTest() : shared_(genesis_of_two("bern", "zurich")) {
+  PreflightTest() : shared_(genesis_of({"bern", "zurich"})) {
     SeededRandom random(3);
     vm_.id = ledger::VmId::make(random);
     vm_.definition.name = "web-01";
