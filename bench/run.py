@@ -113,7 +113,7 @@ def live_move(source, target):
 def cold_move(source, target):
     """The same of a powered-off VM. What an earlier move left in quarantine is erased first: everything is sent."""
     for host in (source, target):
-        for entry in json.loads(host("--json", "quarantine", "list")):
+        for entry in json.loads(host("--json", "quarantine", "list"))["entries"]:
             host("quarantine", "purge", entry["id"])
     pids = {"daemon at source": source.process.pid, "daemon at destination": target.process.pid}
     before = {name: qemu_peer.cpu_seconds(pid) for name, pid in pids.items()}

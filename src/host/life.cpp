@@ -53,8 +53,9 @@ Status Host::Impl::prove(const PlaceRow& row, const StartOptions& start_options,
         row.vm, crypto::sha256(hypervisor::canonical_bytes(row.definition)), deadline, stop));
     proof = options.records->may_start(row.vm, deadline, stop);
   }
-  if (proof || (proof.error().code != Code::kUnavailable && proof.error().code != Code::kTimeout))
-    return proof;
+  if (proof) return {};
+  if (proof.error().code != Code::kUnavailable && proof.error().code != Code::kTimeout)
+    return because(proof.error(), fmt::format("VM {} was not started", row.definition.name));
   return fail(
       Code::kUnavailable,
       "VM {} was not started: whether it is still this host's cannot be asked now ({}). Bring the other "

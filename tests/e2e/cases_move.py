@@ -66,7 +66,7 @@ def migrate(source, target, vm, *options):
 
 
 def case_cold(lab):
-    """Powered off, one raw and one qcow2 disk: sparse, verified, receipt; and back again with the changes only."""
+    """Powered off, one raw and one qcow2 disk: sparse, verified, receipt; and back again."""
     zurich, bern = lab.pair()
     zurich.create_vm(
         "web-01",
