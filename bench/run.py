@@ -94,14 +94,14 @@ def follow(move, vm):
     return line["report"]
 
 
-def incoming_qemu():
-    """The pid of the QEMU that waits for a guest; nothing: there is none."""
+def incoming_qemu(source_pid):
+    """The pid of the QEMU that waits for the guest; nothing: there is none yet. The source's may have come here the same way."""
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"-incoming" in words and b"qemu-system" in words[0]:
+        if b"-incoming" in words and b"qemu-system" in words[0] and int(process.name) != source_pid:
             return int(process.name)
     return None
 
@@ -120,7 +120,7 @@ class Watcher(threading.Thread):
         while not self.ended.wait(0.01):
             try:
                 self.source_cpu = qemu_peer.cpu_seconds(self.source_pid)
-                incoming = incoming or incoming_qemu()
+                incoming = incoming or incoming_qemu(self.source_pid)
                 if incoming and not self.ready:
                     self.begun = self.begun or time.monotonic()
                     status = pathlib.Path(f"/proc/{incoming}/status").read_text()
