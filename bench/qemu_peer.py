@@ -46,6 +46,11 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def runs(pid):
+    """Neither stopped nor ended."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "RSD"
+
+
 def make_certificates(directory):
     """A CA and one certificate for both ends, as QEMU's tls-creds-x509 wants them."""
     directory = pathlib.Path(directory)

@@ -119,7 +119,8 @@ class Watcher(threading.Thread):
         incoming = None
         while not self.ended.wait(0.01):
             try:
-                self.source_cpu = qemu_peer.cpu_seconds(self.source_pid)
+                if qemu_peer.runs(self.source_pid):  # frozen, it does nothing any more but give its memory back
+                    self.source_cpu = qemu_peer.cpu_seconds(self.source_pid)
                 incoming = incoming or incoming_qemu(self.source_pid)
                 if incoming and not self.ready:
                     self.begun = self.begun or time.monotonic()

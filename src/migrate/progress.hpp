@@ -37,8 +37,8 @@ struct MemoryProgress {
 
 // Of a move that ended at its destination.
 struct MoveReport {
-  std::uint64_t total_ms = 0;
-  double pause_ms = 0;  // live: our stop to the destination's start, as the ends measured
+  std::uint64_t total_ms = 0;  // from the offer until it runs at the destination; cold: until the end
+  double pause_ms = 0;         // live: our stop to the destination's start, as the ends measured
   std::vector<std::pair<std::string, double>>
       pause_parts_ms;                 // "last round", "load", "seal", "ledger", "start"
   std::vector<std::string> verified;  // "vda: content root 5f0c…"

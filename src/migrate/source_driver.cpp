@@ -221,6 +221,7 @@ MoveReport SourceDriver::report(const std::string& source) {
                              {"ledger", timing->ledger_ms},
                              {"start", timing->start_ms}};
     report.pause_ms = ms(*at_.stopped, *at_.sealed) + timing->running_after_ms;
+    report.total_ms = static_cast<std::uint64_t>(ms(began_at_, *at_.sealed) + timing->running_after_ms);
   }
   const auto move = options().ledger->final_state()->move(id());
   if (move && move->seal) {
