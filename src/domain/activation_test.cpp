@@ -24,7 +24,7 @@ class Activation : public ::testing::Test {
     return fail(Code::kRefused, "{}", status.reason);
   }
   ledger::DomainId domain() { return hosts_.zurich.node().final_state()->domain(); }
-  ledger::Vm vm() { return *hosts_.zurich.node().final_state()->vm(vm_); }
+  ledger::Vm vm() { return *hosts_.bern.node().final_state()->vm(vm_); }
 
   ledger::MoveCommit commit(std::uint64_t number, const std::string& definition) {
     ledger::Seal seal;

@@ -282,9 +282,9 @@ def case_balance_proxy_and_routes(lab):
                                (b"PROXY TCP4 192.0.3.7 198.51.100.1 4711 80\r\n", False), (b"GET / HTTP/1.0\r\n\r\n", False)):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.settimeout(30)
-                for byte in header:
-                    client.sendall(bytes([byte]))
                 try:
+                    for byte in header:
+                        client.sendall(bytes([byte]))
                     client.sendall(b"GET / HTTP/1.0\r\n\r\n")
                     answer = client.recv(4096)
                 except (ConnectionResetError, BrokenPipeError):

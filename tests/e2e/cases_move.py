@@ -321,7 +321,7 @@ def case_never_converges(lab):
     assert guest.status()["boot"] == boot
 
     note("tuned on its way")
-    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "6M", "--max-downtime", "1", "--patience", "0")
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "2M", "--max-downtime", "1", "--patience", "0")
     zurich.wait_move(move_id, lambda m: m.get("problem"))
     zurich.cli("moves", "tune", move_id, "--bandwidth", "0", "--max-downtime", "3000")
     zurich.wait_ended(move_id, "done")
