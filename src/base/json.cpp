@@ -111,4 +111,11 @@ bool has(const Json& object, std::string_view name) {
   return object.is_object() && object.contains(std::string(name));
 }
 
+std::vector<std::string> texts(const Json& object, std::string_view name) {
+  std::vector<std::string> list;
+  for (const Json& one : array(object, name).value_or(Json::array()))
+    if (one.is_string()) list.push_back(one);
+  return list;
+}
+
 }  // namespace sealift::json

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -32,6 +33,8 @@ Result<bool> boolean(const Json& object, std::string_view name);
 Result<Json> object(const Json& object, std::string_view name);
 Result<Json> array(const Json& object, std::string_view name);
 bool has(const Json& object, std::string_view name);
+// What is text in the array; none without it.
+std::vector<std::string> texts(const Json& object, std::string_view name);
 
 }  // namespace json
 }  // namespace sealift

@@ -24,6 +24,12 @@ struct StopState {
 };
 }  // namespace detail
 
+Milliseconds Deadline::left(Milliseconds most) const {
+  if (!at_) return most;
+  const auto span = std::chrono::duration_cast<Milliseconds>(*at_ - std::chrono::steady_clock::now());
+  return std::clamp(span, Milliseconds{0}, most);
+}
+
 int Deadline::poll_timeout_ms() const {
   if (!at_) return -1;
   const auto left = std::chrono::ceil<Milliseconds>(*at_ - std::chrono::steady_clock::now()).count();

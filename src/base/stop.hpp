@@ -3,6 +3,7 @@
 // Stopping. A StopSource is pulled once; every blocking call takes a Stop and waits on its own descriptor and
 // on Stop::fd() together, so that stopping wakes it at once. Deadlines are points of the steady clock.
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -23,6 +24,12 @@ class Deadline {
   bool passed() const { return at_ && std::chrono::steady_clock::now() >= *at_; }
   int poll_timeout_ms() const;  // for poll(2): -1 for ever, rounded up
   std::optional<SteadyTime> at() const { return at_; }
+  SteadyTime sooner(SteadyTime other) const { return at_ ? std::min(*at_, other) : other; }
+  // This deadline, but at most so long from now.
+  Deadline within(Milliseconds most) const {
+    return Deadline(sooner(std::chrono::steady_clock::now() + most));
+  }
+  Milliseconds left(Milliseconds most) const;  // 0 to most
 
  private:
   std::optional<SteadyTime> at_;
