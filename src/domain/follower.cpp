@@ -97,7 +97,16 @@ Status Follower::take(const FollowNews& news) {
 
 Status Follower::check_vouched(const FollowNews& news) const {
   if (news.steps.empty()) return {};
+  if (news.steps.back().block) return fail(Code::kRefused, "blocks without a checkpoint");
   ledger::Chain& chain = replica_.chain();
+  const auto head = SEALIFT_TRY(ledger::parse_signed_head(as_bytes(news.steps.back().note)));
+  const auto state = chain.state();
+  const ledger::Serving serving = state->serving();
+  const bool served = head.head.domain == replica_.domain() && head.head.term == serving.term &&
+                      head.head.server == serving.server;
+  if (!served) return fail(Code::kRefused, "a checkpoint that is not the server's");
+  SEALIFT_TRY_STATUS(ledger::verify_server(head, state->member_set()));
+  // Only now is every block read.
   std::vector<crypto::Digest> leaves;
   const auto add = [&](const ledger::BlockHeader& header) {
     leaves.push_back(header.leaf_hash());
@@ -108,15 +117,9 @@ Status Follower::check_vouched(const FollowNews& news) const {
   for (const Step& step : news.steps) {
     if (step.block && !add(step.block->header)) return fail(Code::kRefused, "blocks that do not follow ours");
   }
-  if (news.steps.back().block) return fail(Code::kRefused, "blocks without a checkpoint");
-  const auto head = SEALIFT_TRY(ledger::parse_signed_head(as_bytes(news.steps.back().note)));
-  const auto state = chain.state();
-  const ledger::Serving serving = state->serving();
-  const bool covers = head.head.domain == replica_.domain() && head.head.size == leaves.size() &&
-                      head.head.root == crypto::merkle_root(leaves) && head.head.term == serving.term &&
-                      head.head.server == serving.server;
-  if (!covers) return fail(Code::kRefused, "a checkpoint that is not the server's of these blocks");
-  return ledger::verify_server(head, state->member_set());
+  const bool covers = head.head.size == leaves.size() && head.head.root == crypto::merkle_root(leaves);
+  if (!covers) return fail(Code::kRefused, "a checkpoint that is not of these blocks");
+  return {};
 }
 
 Status Follower::take_from_member(const FollowNews& news) {

@@ -13,16 +13,9 @@ constexpr Milliseconds kServerWait{2'000};  // before the members are asked dire
 constexpr Milliseconds kMembersWait{3'000};
 constexpr Milliseconds kSlice{50};  // how soon a Stop is noticed
 
-Milliseconds left(const Deadline& deadline, Milliseconds most) {
-  if (!deadline.at()) return most;
-  const auto span =
-      std::chrono::duration_cast<Milliseconds>(*deadline.at() - std::chrono::steady_clock::now());
-  return std::clamp(span, Milliseconds{0}, most);
-}
-
 Result<std::vector<Bytes>> ask_server(Core& core, ByteView nonce, ByteView own, Deadline deadline,
                                       const Stop& stop) {
-  const Milliseconds wait = left(deadline, kServerWait);
+  const Milliseconds wait = deadline.left(kServerWait);
   const AskRequest request{Bytes(nonce.begin(), nonce.end()), Bytes(own.begin(), own.end()),
                            static_cast<std::uint64_t>(wait.count())};
   const Json result =
@@ -42,7 +35,7 @@ Result<std::vector<Bytes>> ask_members(Core& core, const ledger::MemberSet& set,
   Guarded<Heard> heard;
   heard.lock()->answers.push_back(Bytes(own.begin(), own.end()));
   StopSource enough;
-  const Deadline end = Deadline::in(left(deadline, kMembersWait));
+  const Deadline end = deadline.within(kMembersWait);
   std::vector<std::jthread> askers;
   for (const crypto::NamedKey& member : set.members) {
     auto name = ledger::HostName::parse(member.name);
@@ -65,15 +58,17 @@ Result<std::vector<Bytes>> ask_members(Core& core, const ledger::MemberSet& set,
   std::vector<Bytes> answers;
   for (std::size_t seen = 0;;) {
     std::size_t open = 0;
+    bool fresh = false;
     {
       auto locked = heard.lock();
       locked.wait_until(std::chrono::steady_clock::now() + kSlice,
                         [&](const Heard& h) { return h.answers.size() != seen || h.open == 0; });
-      answers = locked->answers;
-      seen = answers.size();
       open = locked->open;
+      fresh = locked->answers.size() != seen;
+      if (fresh) answers = locked->answers;
+      seen = answers.size();
     }
-    good = verified_answers(answers, set, core.replica().domain(), nonce);
+    if (fresh) good = verified_answers(answers, set, core.replica().domain(), nonce);
     if (good.size() >= set.quorum() || open == 0 || stop.stopped() || core.stopped()) break;
   }
   enough.stop();

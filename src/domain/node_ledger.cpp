@@ -10,23 +10,11 @@ constexpr Milliseconds kSlice{300};       // how soon a replaced core lets a wai
 constexpr Milliseconds kCallMargin{500};  // for the way back from the server
 constexpr Milliseconds kLongest{static_cast<std::int64_t>(kWaitMsMax)};
 
-Milliseconds left(const Deadline& deadline) {
-  if (!deadline.at()) return kLongest;
-  const auto span =
-      std::chrono::duration_cast<Milliseconds>(*deadline.at() - std::chrono::steady_clock::now());
-  return std::clamp(span, Milliseconds{0}, kLongest);
-}
-
-Deadline slice(const Deadline& deadline) {
-  const SteadyTime end = std::chrono::steady_clock::now() + kSlice;
-  return Deadline(deadline.at() ? std::min(*deadline.at(), end) : end);
-}
-
 // Waits for as long as the core lives; the chain wakes us by itself, the slices only notice its end.
 template <class T, class Wait>
 Result<T> wait_in_slices(Core& core, Deadline deadline, Wait wait) {
   for (;;) {
-    Result<T> result = wait(slice(deadline));
+    Result<T> result = wait(deadline.within(kSlice));
     if (result || result.error().code != Code::kTimeout) return result;
     if (core.stopped())
       return fail(Code::kUnavailable, "the ledger was closed here while waiting; nothing is known");
@@ -46,7 +34,7 @@ void reach_server(Core& core, Deadline deadline, const Stop& stop) {
   if (!head) return;
   const auto signed_head = ledger::parse_signed_head(as_bytes(head->note));
   if (!signed_head || signed_head->head.size <= core.chain().final_height()) return;
-  static_cast<void>(core.chain().wait_beyond(signed_head->head.size - 1, Deadline::in(left(deadline)), stop));
+  static_cast<void>(core.chain().wait_beyond(signed_head->head.size - 1, deadline.within(kLongest), stop));
 }
 
 }  // namespace
@@ -61,7 +49,7 @@ Result<ledger::RecordId> Node::submit(ByteView envelope, Deadline deadline, cons
     SEALIFT_TRY(core->server().submit(envelope, deadline, stop));
     return record.id;
   }
-  const Milliseconds wait = left(deadline);
+  const Milliseconds wait = deadline.left(kLongest);
   // The server answers before we stop listening: what it waits for is worth knowing.
   const Milliseconds there = std::max(wait / 2, wait - kCallMargin);
   const SubmitRequest request{{envelope.begin(), envelope.end()}, static_cast<std::uint64_t>(there.count())};

@@ -133,9 +133,7 @@ Status Node::leave(Deadline deadline, const Stop& stop) {
   while (!core->replica().removed()) {
     const std::uint64_t height = core->chain().final_height();
     const auto proposal = propose(ledger::HostLeave{0, impl_->options.self.name}, deadline, stop);
-    const SteadyTime soon = std::chrono::steady_clock::now() + kLook;
-    const Deadline look(deadline.at() ? std::min(*deadline.at(), soon) : soon);
-    const auto beyond = core->chain().wait_beyond(height, look, stop);
+    const auto beyond = core->chain().wait_beyond(height, deadline.within(kLook), stop);
     if (core->replica().removed()) break;
     // It may have been refused because the server has let us go already: then the wait has shown it.
     if (!proposal && !beyond) return std::unexpected(proposal.error());

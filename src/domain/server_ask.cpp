@@ -39,8 +39,7 @@ Result<std::vector<Bytes>> Server::ask(ByteView nonce, ByteView askers, Deadline
   for (;;) {
     {
       auto hub = hub_.lock();
-      const SteadyTime slice = std::chrono::steady_clock::now() + kSlice;
-      const SteadyTime end = deadline.at() ? std::min(*deadline.at(), slice) : slice;
+      const SteadyTime end = deadline.sooner(std::chrono::steady_clock::now() + kSlice);
       hub.wait_until(end, [&](const Hub& h) { return h.closed || h.asks.at(id).answers.size() != before; });
       closed = hub->closed;
       before = hub->asks.at(id).answers.size();

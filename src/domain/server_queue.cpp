@@ -10,8 +10,7 @@ constexpr std::size_t kQueuedMax = 4096;
 constexpr Milliseconds kSlice{100};  // how soon a Stop is noticed by who sleeps on the hub
 
 SteadyTime slice_end(const Deadline& deadline) {
-  const SteadyTime slice = std::chrono::steady_clock::now() + kSlice;
-  return deadline.at() ? std::min(*deadline.at(), slice) : slice;
+  return deadline.sooner(std::chrono::steady_clock::now() + kSlice);
 }
 
 }  // namespace

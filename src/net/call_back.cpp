@@ -17,10 +17,6 @@ SteadyTime now() {
   return std::chrono::steady_clock::now();
 }
 
-SteadyTime soonest(Deadline deadline, SteadyTime at) {
-  return deadline.at() ? std::min(*deadline.at(), at) : at;
-}
-
 }  // namespace
 
 CallBacks::CallBacks(Options options) : options_(options) {
@@ -72,8 +68,8 @@ Result<CallToken> CallBacks::begin(const crypto::PublicKey& peer) {
 Result<TcpStream> CallBacks::call(const crypto::PublicKey& peer, Deadline deadline, const Stop& stop) {
   const CallToken token = SEALIFT_TRY(begin(peer));
   state_.notify_all();
-  const SteadyTime line_by = soonest(deadline, now() + options_.line_within);
-  const SteadyTime end = soonest(deadline, now() + options_.call_within);
+  const SteadyTime line_by = deadline.sooner(now() + options_.line_within);
+  const SteadyTime end = deadline.sooner(now() + options_.call_within);
   auto state = state_.lock();
   Wait& wait = state->waits.at(token);
   bool told = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "net/error_wire.hpp"
 
 namespace sealift::net {
 

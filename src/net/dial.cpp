@@ -39,11 +39,8 @@ bool may_call_back(const DialOptions& options) {
 // The time for addresses, when a call back may follow: a firewall that drops is silent.
 Deadline for_addresses(const DialOptions& options, Deadline deadline) {
   if (!may_call_back(options)) return deadline;
+  if (options.call_backs->standing(*options.expected)) return deadline.within(kAddressesWithin);
   const SteadyTime now = std::chrono::steady_clock::now();
-  if (options.call_backs->standing(*options.expected)) {
-    const SteadyTime soon = now + kAddressesWithin;
-    return Deadline(deadline.at() ? std::min(*deadline.at(), soon) : soon);
-  }
   return deadline.at() ? Deadline(now + (*deadline.at() - now) / 2) : Deadline::in(kAddressesAlone);
 }
 

@@ -101,7 +101,7 @@ Result<Json> RpcClient::call(std::string_view method, const Json& params, Deadli
                              const Stop& stop) {
   Impl::Line line = SEALIFT_TRY(impl_->take(deadline, stop));
   const std::uint64_t id = line.next_id++;
-  const std::string body = encode_rpc_request({id, std::string(method), params});
+  const std::string body = encode_rpc_request(id, method, params);
   Status sent = send_body(line.stream, RpcType::kRequest, body, deadline, stop);
   if (!sent) {
     impl_->drop();

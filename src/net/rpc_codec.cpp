@@ -1,7 +1,6 @@
 #include "net/rpc_codec.hpp"
 
 #include "base/text.hpp"
-#include "net/error_wire.hpp"
 
 namespace sealift::net {
 
@@ -19,17 +18,17 @@ Result<Json> decode_answer(ByteView body, std::uint64_t id) {
 
 }  // namespace
 
-std::string encode_rpc_request(const RpcRequest& request) {
-  return json::dump({{"id", request.id}, {"method", request.method}, {"params", request.params}});
+std::string encode_rpc_request(std::uint64_t id, std::string_view method, const Json& params) {
+  return json::dump({{"id", id}, {"method", method}, {"params", params}});
 }
 
 Result<RpcRequest> decode_rpc_request(ByteView body) {
-  const Json json = SEALIFT_TRY(json::parse(as_text(body), kRpcBodyBytesMax));
+  Json json = SEALIFT_TRY(json::parse(as_text(body), kRpcBodyBytesMax));
   RpcRequest request;
   request.id = SEALIFT_TRY(json::number(json, "id"));
   request.method = SEALIFT_TRY(json::text(json, "method"));
   if (request.method.size() > kMethodBytesMax) return fail(Code::kInvalid, "a method's name is too long");
-  if (json::has(json, "params")) request.params = json.at("params");
+  if (json::has(json, "params")) request.params = std::move(json.at("params"));
   return request;
 }
 
@@ -42,9 +41,9 @@ std::string encode_rpc_error(std::uint64_t id, const Error& error) {
 }
 
 Result<Result<Json>> decode_rpc_result(ByteView body, std::uint64_t id) {
-  const Json answer = SEALIFT_TRY(decode_answer(body, id));
+  Json answer = SEALIFT_TRY(decode_answer(body, id));
   if (!json::has(answer, "result")) return fail(Code::kInvalid, "an answer without a result");
-  return Result<Json>(answer.at("result"));
+  return Result<Json>(std::move(answer.at("result")));
 }
 
 Result<Result<Json>> decode_rpc_error(ByteView body, std::uint64_t id) {

@@ -15,9 +15,9 @@ struct RpcRequest {
   std::string method;
   Json params = Json::object();
 };
-std::string encode_rpc_request(const RpcRequest& request);
 Result<RpcRequest> decode_rpc_request(ByteView body);  // kInvalid
 
+std::string encode_rpc_request(std::uint64_t id, std::string_view method, const Json& params);
 std::string encode_rpc_result(std::uint64_t id, const Json& result);
 std::string encode_rpc_error(std::uint64_t id, const Error& error);
 // What answers request `id`: a value, or the other side's error, its words made printable. The outer error,

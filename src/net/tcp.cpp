@@ -88,9 +88,7 @@ Result<TcpStream> TcpStream::connect(const Endpoint& endpoint, Deadline deadline
     // A silent address must not use up the time of those behind it.
     constexpr Milliseconds kEach{10'000};
     const bool more = i + 1 < list.size();
-    SteadyTime until = std::chrono::steady_clock::now() + kEach;
-    if (deadline.at()) until = std::min(until, *deadline.at());
-    auto fd = connect_address(*list[i], more ? Deadline(until) : deadline, stop);
+    auto fd = connect_address(*list[i], more ? deadline.within(kEach) : deadline, stop);
     if (fd) return TcpStream(std::move(*fd));
     last = std::move(fd).error();
     if (last.code == Code::kCancelled || deadline.passed()) break;

@@ -132,7 +132,7 @@ class Context {
       if (deadline.passed())
         return sealift::fail(Code::kTimeout, "the other side did not get so far in time");
       const auto look = std::chrono::steady_clock::now() + kLook;
-      changed.wait_until(lock, deadline.at() ? std::min(*deadline.at(), look) : look);
+      changed.wait_until(lock, deadline.sooner(look));
     }
   }
 

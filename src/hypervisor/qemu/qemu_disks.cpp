@@ -25,6 +25,10 @@ std::string export_id(const std::string& node) {
   return node + "-export";
 }
 
+Json disable_action(const std::string& node, const std::string& bitmap) {
+  return {{"type", "block-dirty-bitmap-disable"}, {"data", {{"node", node}, {"name", bitmap}}}};
+}
+
 }  // namespace
 
 Status QemuMachine::transaction(Json actions, Deadline deadline) {
@@ -43,8 +47,7 @@ Status QemuMachine::rotate_bitmap(const std::string& current, const std::string&
   Json actions = Json::array();
   for (std::size_t i = 0; i < definition_.disks.size(); ++i) {
     actions.push_back(add_action(disk_node(i), next));
-    actions.push_back(
-        {{"type", "block-dirty-bitmap-disable"}, {"data", {{"node", disk_node(i)}, {"name", current}}}});
+    actions.push_back(disable_action(disk_node(i), current));
   }
   return transaction(std::move(actions), deadline);
 }
@@ -52,8 +55,7 @@ Status QemuMachine::rotate_bitmap(const std::string& current, const std::string&
 Status QemuMachine::stop_bitmap(const std::string& bitmap, Deadline deadline) {
   Json actions = Json::array();
   for (std::size_t i = 0; i < definition_.disks.size(); ++i)
-    actions.push_back(
-        {{"type", "block-dirty-bitmap-disable"}, {"data", {{"node", disk_node(i)}, {"name", bitmap}}}});
+    actions.push_back(disable_action(disk_node(i), bitmap));
   const Status stopped = transaction(std::move(actions), deadline);
   if (says_not_found(stopped)) return fail(Code::kNotFound, "{}", stopped.error().message);
   return stopped;

@@ -138,9 +138,7 @@ struct QmpClient::Shared {
     while (!woken(*now)) {
       if (stop.stopped()) return fail(Code::kCancelled, "stopped");
       if (deadline.passed()) return fail(Code::kTimeout, "QEMU's monitor did not answer in time");
-      SteadyTime until = std::chrono::steady_clock::now() + kStopGlance;
-      if (deadline.at()) until = std::min(until, *deadline.at());
-      now.wait_until(until, woken);
+      now.wait_until(deadline.sooner(std::chrono::steady_clock::now() + kStopGlance), woken);
     }
     return ready(*now);
   }

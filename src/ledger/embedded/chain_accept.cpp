@@ -51,7 +51,7 @@ Result<std::optional<Executed>> Chain::Inner::check_next(const Block& block, Arr
 
 Status Chain::Inner::accept(const Block& block, Executed executed, Store::Write write) {
   write.blocks = {block};
-  if (executed.change) write.changes = {RecordPlace{block.header.height, *executed.change}};
+  write.changes = change_of(block, executed);
   SEALIFT_TRY_STATUS(store.write(write));
   push(block, std::move(executed));
   if (write.voted) count_vote(*write.voted);
@@ -98,7 +98,7 @@ Status Chain::accept_and_cosign(const Block& block, Arrival arrival, std::string
     if (!vote) return std::unexpected(vote.error());
     if (cosigned) return {};
   }
-  SEALIFT_TRY(in.cosign(checkpoint));
+  SEALIFT_TRY(in.cosign(signed_head));
   return {};
 }
 

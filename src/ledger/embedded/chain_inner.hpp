@@ -14,6 +14,9 @@
 
 namespace sealift::ledger {
 
+// What the store keeps of a block that changes the members.
+std::vector<RecordPlace> change_of(const Block& block, const Executed& executed);
+
 struct Chain::Inner {
   Inner(Store opened, Self host, const Clock& time)
       : store(std::move(opened)), self(std::move(host)), clock(time) {}
@@ -71,7 +74,7 @@ struct Chain::Inner {
 
   // chain_sign.cpp
   void advance();  // final grows as far as the votes reach
-  Result<crypto::NoteSignature> cosign(std::string_view checkpoint);
+  Result<crypto::NoteSignature> cosign(const SignedHead& signed_head);
   // What cosigning it will store; everything about it has been checked.
   Result<Store::Write> make_vote(const SignedHead& signed_head,
                                  std::span<const crypto::NamedKey> known) const;

@@ -152,8 +152,7 @@ Result<std::string> Chain::checkpoint() const {
   return fail(Code::kNotFound, "there is no checkpoint yet: the ledger has no block");
 }
 
-Result<crypto::NoteSignature> Chain::Inner::cosign(std::string_view checkpoint) {
-  const SignedHead signed_head = SEALIFT_TRY(parse_signed_head(as_bytes(checkpoint)));
+Result<crypto::NoteSignature> Chain::Inner::cosign(const SignedHead& signed_head) {
   const LogHead& head = signed_head.head;
   // Before the history: only a checkpoint signed by its term's server can be evidence of a fork.
   SEALIFT_TRY_STATUS(verify_server(signed_head, tip()->member_set()));
@@ -195,7 +194,7 @@ Status Chain::Inner::take_signatures(const SignedHead& signed_head, std::span<co
 
 Result<crypto::NoteSignature> Chain::cosign(std::string_view checkpoint) {
   Guard guard(inner_->mutex);
-  return inner_->cosign(checkpoint);
+  return inner_->cosign(SEALIFT_TRY(parse_signed_head(as_bytes(checkpoint))));
 }
 
 Result<std::uint64_t> Chain::add_signatures(std::string_view checkpoint) {

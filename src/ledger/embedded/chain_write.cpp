@@ -17,12 +17,12 @@ std::string join_names(const std::vector<HostName>& names) {
   return text;
 }
 
+}  // namespace
+
 std::vector<RecordPlace> change_of(const Block& block, const Executed& executed) {
   if (!executed.change) return {};
   return {RecordPlace{block.header.height, *executed.change}};
 }
-
-}  // namespace
 
 Status Chain::Inner::check_may_follow() const {
   if (last_change == 0 || last_change <= final || last_change != height()) return {};
@@ -115,8 +115,7 @@ Result<Chain::Appended> Chain::append(const std::vector<Bytes>& records, WallTim
   if (built.block || !write.refused.empty()) SEALIFT_TRY_STATUS(in.store.write(write));
   if (built.block) {
     in.push(*built.block, std::move(*built.executed));
-    in.voted = write.voted;
-    in.votes.add(serving.term, in.self.identity.public_key(), in.height());
+    in.count_vote(*write.voted);
     in.advance();
   }
   appended.block = std::move(built.block);
