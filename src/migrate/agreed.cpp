@@ -74,8 +74,7 @@ Result<Agreed> decode_agreed(const std::string& text) {
   agreed.patience_ms = json::number(json, "patience_ms").value_or(agreed.patience_ms);
   agreed.write_bytes_per_second = json::number(json, "write_bytes_per_second").value_or(0);
   agreed.expected = json::text(json, "expected").value_or("");
-  for (const Json& warning : json::array(json, "warnings").value_or(Json::array()))
-    if (warning.is_string()) agreed.warnings.push_back(warning);
+  agreed.warnings = json::texts(json, "warnings");
   agreed.checks = SEALIFT_TRY(json::text(json, "checks"));
   agreed.mapped = SEALIFT_TRY(json::text(json, "mapped"));
   return agreed;

@@ -96,8 +96,8 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
   facts.quorum_answered = quorum ? quorum->answered.size() : 0;
   facts.quorum_needed = facts.state->member_set().quorum();
   facts.unfinished = SEALIFT_TRY(journal->unfinished(question.vm.id));
-  facts.records_settled = options.host->records(question.vm.id).settled && outbox->settled(question.vm.id);
-  if (const auto last = facts.state->last_move(question.vm.id)) abort_unknown(*last);
+  facts.records_settled = options.host->records_settled(question.vm.id) && outbox->settled(question.vm.id);
+  if (const auto last = facts.state->last_move(question.vm.id)) abort_unknown(*facts.state, *last);
   question.verdict.take(check_source(facts, options.host->facts()));
   question.quorum_answered = facts.quorum_answered;
   question.members = facts.state->members().size();
@@ -130,15 +130,11 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
 }
 
 Status MoveManager::Impl::ask_there(Question& question, Deadline deadline, const Stop& stop) {
-  const auto soonest = [&](Milliseconds most) {
-    const SteadyTime at = std::chrono::steady_clock::now() + most;
-    return Deadline(deadline.at() ? std::min(at, *deadline.at()) : at);
-  };
-  question.talk =
-      SEALIFT_TRY(dial(options, question.agreed.to, question.agreed.streams, soonest(kDialPatience), stop));
+  question.talk = SEALIFT_TRY(
+      dial(options, question.agreed.to, question.agreed.streams, deadline.within(kDialPatience), stop));
   SEALIFT_TRY_STATUS(
       question.talk->send(protocol::Check{question.agreed.request, options.host->facts()}, stop));
-  const auto message = SEALIFT_TRY(question.talk->receive(soonest(kCheckPatience), stop));
+  const auto message = SEALIFT_TRY(question.talk->receive(deadline.within(kCheckPatience), stop));
   const auto* checked = std::get_if<protocol::Checked>(&message);
   if (checked == nullptr)
     return fail(Code::kInvalid, "{} answered '{}' to the checks", question.agreed.to.text(),

@@ -4,11 +4,10 @@
 
 namespace sealift::migrate {
 
-namespace {
-
-constexpr int kStuckPasses = 3;
-
-}  // namespace
+bool Convergence::stuck() const {
+  constexpr int kStuckPasses = 3;
+  return stuck_ >= kStuckPasses;
+}
 
 Convergence::Verdict Convergence::look(const PassSeen& seen, const ConvergenceLimits& limits,
                                        SteadyTime now) {
@@ -27,7 +26,7 @@ Convergence::Verdict Convergence::look(const PassSeen& seen, const ConvergenceLi
       ++stuck_;
     }
   }
-  if (stuck_ < kStuckPasses) return Verdict::kGoOn;
+  if (!stuck()) return Verdict::kGoOn;
   const bool over = limits.patience.count() > 0 && now - last_progress_ >= limits.patience;
   return over ? Verdict::kGiveUp : Verdict::kStuck;
 }

@@ -12,6 +12,8 @@
 
 namespace sealift::migrate {
 
+inline constexpr std::uint64_t kLittleBytes = 4ULL << 20U;  // left: always little enough to stop
+
 struct ConvergenceLimits {
   Milliseconds patience{300'000};  // without progress; 0: warn only, until the move's deadline
   std::uint64_t max_downtime_ms = 300;
@@ -34,6 +36,7 @@ class Convergence {
   // best one before. kStuck: three passes in a row were none. kGiveUp: none for `patience`.
   Verdict look(const PassSeen& seen, const ConvergenceLimits& limits, SteadyTime now);
   int passes_without_progress() const { return stuck_; }
+  bool stuck() const;  // three in a row: then all that the allowed downtime can carry is little enough
 
  private:
   SteadyTime last_progress_;

@@ -10,8 +10,7 @@ namespace custody_destination = custody::destination;
 
 namespace {
 
-constexpr Milliseconds kLonelyMax{900'000};  // a cold move waits for another session for so long
-constexpr Milliseconds kAbortPatience{5'000};
+constexpr Milliseconds kLonelyMax{900'000};     // a cold move waits for another session for so long
 constexpr Milliseconds kDrainPatience{30'000};  // the streams' ends after a seal
 
 template <class... F>
@@ -201,8 +200,7 @@ void DestinationDriver::fill(Event& event) {
 // What the machine made of it is the answer: its state may have changed while the wish was on its way.
 Result<std::string> DestinationDriver::abort() {
   if (!done()) tell(EventKind::kOperatorAbort, "the destination's operator aborted the move");
-  const std::string phase =
-      wait_past({"accepting", "receiving", "loaded", "syncing"}, Deadline::in(kAbortPatience));
+  const std::string phase = wait_past({"accepting", "receiving", "loaded", "syncing"});
   if (phase == "destroying" || phase == "erasing" || aborted())
     return std::string("the move is aborted; the VM goes on at its source");
   if (phase == "committing")
@@ -297,7 +295,7 @@ void DestinationDriver::finish(const State& state) {
   (void)file::remove_tree(scratch());
   std::string receipt;
   if (ended.outcome == custody::Outcome::kMoved) receipt = keep_receipt();
-  const std::string why = ended.outcome == custody::Outcome::kMoved ? ended.reason : why_ended(ended.reason);
+  const std::string why = why_ended(ended.outcome, ended.reason);
   update([&](MoveProgress& p) {
     p.outcome = ended.outcome;
     if (!why.empty()) p.message = why;

@@ -7,6 +7,7 @@ namespace sealift::migrate {
 namespace {
 
 constexpr Milliseconds kReceiptPatience{10'000};
+constexpr Milliseconds kAbortPatience{5'000};
 constexpr Milliseconds kSilenceFirst{5'000};  // longer than any answer of a ledger in good health
 constexpr Milliseconds kSilenceAgain{30'000};
 constexpr std::size_t kEntriesMax = 256;
@@ -88,12 +89,12 @@ void Driver::look_at_silence() {
   });
 }
 
-std::string Driver::wait_past(const std::vector<std::string_view>& phases, Deadline deadline) {
+std::string Driver::wait_past(const std::vector<std::string_view>& phases) {
   auto progress = progress_.lock();
   const auto past = [&](const MoveProgress& p) {
     return p.ended || std::ranges::find(phases, p.phase) == phases.end();
   };
-  progress.wait_until(deadline.at().value_or(SteadyTime::max()), past);
+  progress.wait_until(std::chrono::steady_clock::now() + kAbortPatience, past);
   return progress->phase;
 }
 
@@ -132,7 +133,8 @@ std::string words_of(ledger::Ledger& ledger, const ledger::Move& move) {
 
 }  // namespace
 
-std::string Driver::why_ended(const std::string& own) const {
+std::string Driver::why_ended(custody::Outcome outcome, const std::string& own) const {
+  if (outcome == custody::Outcome::kMoved) return own;
   // A bare word is the machine's name for what it saw, not a reason.
   if (own.find(' ') != std::string::npos) return own;
   const auto move = options().ledger->final_state()->move(row_.id);

@@ -49,12 +49,12 @@ class Driver {
   enum class Silence { kIsOrdinary, kIsAlarming };
   void await(const std::string& what, Silence silence = Silence::kIsOrdinary);
   void look_at_silence();
-  // Until the phase is none of these; the phase then.
-  std::string wait_past(const std::vector<std::string_view>& phases, Deadline deadline);
+  // Until the phase is none of these, for a moment; the phase then.
+  std::string wait_past(const std::vector<std::string_view>& phases);
   bool aborted() const;  // and over
   Status submit(custody::RecordKind kind, ByteView seal, const std::string& words);
-  // Why it ended without moving: the machine's own words, or those of the record that ended it.
-  std::string why_ended(const std::string& own) const;
+  // Why it ended: the machine's own words; without moving, those of the record that ended it.
+  std::string why_ended(custody::Outcome outcome, const std::string& own) const;
   // Writes the receipt beside the others; its path, or why not.
   std::string keep_receipt();
   // Of this move: tables, sockets. Short, because a socket's path may have 107 bytes only.

@@ -11,10 +11,9 @@ namespace sealift::migrate {
 
 namespace {
 
-constexpr double kSetUpMs = 700;           // offer, acceptance, the destination's QEMU
-constexpr double kFixedPauseMs = 25;       // stop, freeze, seal, compare, start
-constexpr double kLedgerWrites = 2;        // of the quorum's answer: the freshness proof and the commit
-constexpr double kLittleBytes = 4 << 20U;  // always little enough to stop (source_live.cpp)
+constexpr double kSetUpMs = 700;      // offer, acceptance, the destination's QEMU
+constexpr double kFixedPauseMs = 25;  // stop, freeze, seal, compare, start
+constexpr double kLedgerWrites = 2;   // of the quorum's answer: the freshness proof and the commit
 constexpr int kPassesMax = 30;
 
 struct Copied {
@@ -31,7 +30,7 @@ Copied pre_copy(double bytes, double write, double link, double enough) {
     const double seconds = left / link;
     out.seconds += seconds;
     const double next = std::min(bytes, write * seconds);
-    if (next <= std::max(kLittleBytes, pass > 3 ? enough : 0)) {
+    if (next <= std::max(static_cast<double>(kLittleBytes), pass > 3 ? enough : 0)) {
       out.left_bytes = next;
       return out;
     }

@@ -33,8 +33,7 @@ class PeerInbox {
     while (true) {
       auto inbox = inbox_.lock();
       const SteadyTime slice = std::chrono::steady_clock::now() + Milliseconds{100};
-      inbox.wait_until(deadline.at() ? std::min(slice, *deadline.at()) : slice,
-                       [&](const Inbox& i) { return i.ended || ready(i); });
+      inbox.wait_until(deadline.sooner(slice), [&](const Inbox& i) { return i.ended || ready(i); });
       if (ready(*inbox)) return {};
       if (inbox->ended) return std::unexpected(*inbox->ended);
       if (stop.stopped()) return fail(Code::kCancelled, "stopped");

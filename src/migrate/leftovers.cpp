@@ -37,17 +37,19 @@ bool settled(const MoveProgress& move) {
 // VM.
 void MoveManager::Impl::look_for_leftovers() {
   const auto state = options.ledger->final_state();
-  for (const ledger::Move& move : state->moves()) abort_unknown(move);
+  // An open move is its VM's last one; the ledger has all that ever were.
+  for (const ledger::Vm& vm : state->vms())
+    if (const auto last = state->last_move(vm.id)) abort_unknown(*state, *last);
   for (const ledger::MoveId& id : options.host->incoming_moves()) end_leftover(*state, id);
 }
 
-void MoveManager::Impl::abort_unknown(const ledger::Move& move) {
+void MoveManager::Impl::abort_unknown(const ledger::State& state, const ledger::Move& move) {
   if (move.status != ledger::MoveStatus::kOffered && move.status != ledger::MoveStatus::kAccepted) return;
   if (move.from != options.self && move.to != options.self) return;
   const auto row = journal->find(move.id);
   if (!row || (*row && !(*row)->ended) || (!*row && move.from != options.self)) return;
   Agreed agreed;
-  agreed.domain = options.ledger->final_state()->domain();
+  agreed.domain = state.domain();
   agreed.request.vm.id = move.vm;
   agreed.epoch = move.epoch;
   const Status submitted =

@@ -33,15 +33,11 @@ class LiveMoveTest : public MoveTest {
     ConsoleReader console(side.host->find(vm)->machine->console_socket());
     EXPECT_NE(console.read_until("COUNT 3").find("COUNT 3"), std::string::npos);
   }
-  // So slow that it can be caught while it copies; tune() sets it free.
-  ledger::MoveId begin_slowly() {
-    MigrateRequest request;
-    request.vm = "web";
-    request.to = bern_->host_name();
-    request.bandwidth = 2 << 20;
-    const auto answer = zurich_->moves->migrate(request, soon(), Stop());
-    EXPECT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
-    return answer && answer->id ? *answer->id : ledger::MoveId{};
+  // Caught while it copies; tune() sets it free.
+  ledger::MoveId copying() {
+    const ledger::MoveId move = begin_slowly(2 << 20);
+    wait_phase(*zurich_, move, "copying");
+    return move;
   }
   void wait_phase(Side& side, const ledger::MoveId& move, const std::string& phase) {
     const Deadline deadline = soon();
@@ -94,8 +90,7 @@ TEST_F(LiveMoveTest, TheGuestGoesOnThereAndBackAgain) {
 TEST_F(LiveMoveTest, AnAbortWhileCopyingIsNotNoticedByTheGuest) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
-  const ledger::MoveId move = begin_slowly();
-  wait_phase(*zurich_, move, "copying");
+  const ledger::MoveId move = copying();
   wait_phase(*bern_, move, "receiving");
   bern_->local->destroys_to_fail = 1'000'000;
   ASSERT_OK(zurich_->moves->abort(move.hex()));
@@ -115,8 +110,7 @@ TEST_F(LiveMoveTest, ARestartOfEitherDaemonWhileCopyingLeavesTheGuestRunning) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
   for (Side* side : {zurich_.get(), bern_.get()}) {
-    const ledger::MoveId move = begin_slowly();
-    wait_phase(*zurich_, move, "copying");
+    const ledger::MoveId move = copying();
     side->down();
     side->up();
     EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
@@ -129,8 +123,7 @@ TEST_F(LiveMoveTest, ARestartOfEitherDaemonWhileCopyingLeavesTheGuestRunning) {
 TEST_F(LiveMoveTest, WithoutAnAnswerAfterTheSealTheLedgersAbortGivesTheGuestBack) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
-  const ledger::MoveId move = begin_slowly();
-  wait_phase(*zurich_, move, "copying");
+  const ledger::MoveId move = copying();
   bern_->ledger.reachable = false;  // its commit gets nowhere
   ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
   wait_phase(*zurich_, move, "sealed");
@@ -151,8 +144,7 @@ TEST_F(LiveMoveTest, WithoutAnAnswerAfterTheSealTheLedgersAbortGivesTheGuestBack
 TEST_F(LiveMoveTest, ASourceThatRestartsSealedKeepsItsGuestFrozenUntilTheLedgerAnswers) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
-  const ledger::MoveId move = begin_slowly();
-  wait_phase(*zurich_, move, "copying");
+  const ledger::MoveId move = copying();
   bern_->ledger.reachable = false;
   ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
   wait_phase(*bern_, move, "committing");
@@ -194,8 +186,7 @@ TEST_F(LiveMoveTest, NoGuestStartsBeforeTheInventoryHasIt) {
 TEST_F(LiveMoveTest, ADaemonThatEndsBeforeTheSealLetsTheGuestGoOn) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
-  const ledger::MoveId move = begin_slowly();
-  wait_phase(*zurich_, move, "copying");
+  const ledger::MoveId move = copying();
   const file::Path console = zurich_->host->find("web")->machine->console_socket();
   zurich_->ledger.reachable = false;  // no quorum, no seal: it waits in freezing
   ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
@@ -216,8 +207,7 @@ TEST_F(LiveMoveTest, AnAbortIsAnsweredHonestlyInEachState) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
   for (const std::string phase : {"freezing", "sealed"}) {
-    const ledger::MoveId move = begin_slowly();
-    wait_phase(*zurich_, move, "copying");
+    const ledger::MoveId move = copying();
     (phase == "freezing" ? zurich_ : bern_)->ledger.reachable = false;
     ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
     wait_phase(*zurich_, move, phase);
@@ -242,8 +232,7 @@ TEST_F(LiveMoveTest, AnAbortIsAnsweredHonestlyInEachState) {
 TEST_F(LiveMoveTest, ADestinationWhoseQemuDiesAfterTheSealGivesTheVmBack) {
   create("web", guest(kTwoDisks));
   start(*zurich_, "web");
-  const ledger::MoveId move = begin_slowly();
-  wait_phase(*zurich_, move, "copying");
+  const ledger::MoveId move = copying();
   bern_->ledger.reachable = false;
   ASSERT_OK(zurich_->moves->tune(move.hex(), 0, std::nullopt));
   wait_phase(*bern_, move, "committing");

@@ -68,13 +68,9 @@ class LocalHost {
   // No start, kill, change or removal by anyone but the mover until release(). kConflict says who holds it.
   virtual Status hold(const ledger::VmId& vm, const ledger::MoveId& move) = 0;
   virtual void release(const ledger::VmId& vm, const ledger::MoveId& move) = 0;
-  // Highest number of a record that this host has made for the VM outside of moves (vm.start, vm.rest …), and
-  // whether one of them is still on its way: then a move waits.
-  struct Records {
-    std::uint64_t highest = 0;
-    bool settled = true;
-  };
-  virtual Records records(const ledger::VmId& vm) = 0;
+  // None of the records that this host has made for the VM outside of moves (vm.start, vm.rest …) is still on
+  // its way; else a move waits.
+  virtual bool records_settled(const ledger::VmId& vm) = 0;
 
   // Source. After a power cut in the middle of a move: started from its disks, though the mover holds it.
   virtual Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm) = 0;

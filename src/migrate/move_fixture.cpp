@@ -118,6 +118,16 @@ ledger::MoveId MoveTest::migrate(Side& from, const Side& to, const std::string& 
   return answer->id.value_or(ledger::MoveId{});
 }
 
+ledger::MoveId MoveTest::begin_slowly(std::uint64_t bandwidth) {
+  MigrateRequest request;
+  request.vm = "web";
+  request.to = bern_->host_name();
+  request.bandwidth = bandwidth;
+  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
+  EXPECT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  return answer && answer->id ? *answer->id : ledger::MoveId{};
+}
+
 MoveProgress MoveTest::wait_end(Side& side, const ledger::MoveId& move) {
   MoveProgress progress;
   const Deadline deadline = soon();

@@ -121,7 +121,7 @@ void MoveManager::Impl::watch_ledger(const Stop& stop) {
 void MoveManager::Impl::retire() {
   std::vector<std::pair<std::shared_ptr<Driver>, std::jthread>> over;
   for (auto& [id, entry] : *table.lock()) {
-    if (!entry.driver) continue;
+    if (!entry.driver || !entry.driver->done()) continue;
     MoveProgress progress = entry.driver->progress();
     if (!progress.ended) continue;
     entry.shown = std::move(progress);
@@ -199,8 +199,7 @@ Result<MoveProgress> MoveManager::wait_change(const std::string& id, std::uint64
     MoveProgress progress = SEALIFT_TRY(find(id));
     if (progress.version > version || deadline.passed() || stop.stopped()) return progress;
     const SteadyTime slice = std::chrono::steady_clock::now() + 100ms;
-    impl_->pulse.lock().wait_until(deadline.at() ? std::min(slice, *deadline.at()) : slice,
-                                   [&](std::uint64_t now) { return now != beat; });
+    impl_->pulse.lock().wait_until(deadline.sooner(slice), [&](std::uint64_t now) { return now != beat; });
   }
 }
 
@@ -221,6 +220,11 @@ Result<std::string> MoveManager::tune(const std::string& id, std::optional<std::
 
 Result<std::optional<ledger::MoveId>> MoveManager::unfinished(const ledger::VmId& vm) const {
   return impl_->journal->unfinished(vm);
+}
+
+bool MoveManager::may_be_unfinished(const ledger::VmId& vm) const {
+  const auto move = unfinished(vm);
+  return !move || *move;
 }
 
 std::vector<ledger::VmId> MoveManager::cancel_unsealed(Deadline deadline) {

@@ -94,6 +94,7 @@ class MoveManager {
   // The host's rule "one at a time": a start, an offer and an acceptance wait for this to be empty. An error
   // (the journal cannot be read) is no "none".
   Result<std::optional<ledger::MoveId>> unfinished(const ledger::VmId& vm) const;
+  bool may_be_unfinished(const ledger::VmId& vm) const;  // unknown is not none
   // The host shuts down: every move that is not sealed is cancelled, and waited for until then. The answer:
   // VMs whose moves are sealed and undecided, or on their way in or back; they are left as they are.
   std::vector<ledger::VmId> cancel_unsealed(Deadline deadline);

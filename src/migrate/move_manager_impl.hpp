@@ -35,7 +35,7 @@ struct MoveManager::Impl {
 
   // leftovers.cpp
   void look_for_leftovers();
-  void abort_unknown(const ledger::Move& move);
+  void abort_unknown(const ledger::State& state, const ledger::Move& move);
   void end_leftover(const ledger::State& state, const ledger::MoveId& id);
   std::vector<ledger::VmId> cancel_unsealed(Deadline deadline);
 

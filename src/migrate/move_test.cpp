@@ -40,18 +40,14 @@ TEST_F(MoveTest, ColdThereAndBackAgain) {
 
 TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
   create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
-  MigrateRequest request;
-  request.vm = "web";
-  request.to = bern_->host_name();
-  request.bandwidth = 1 << 20;  // slow enough to be caught in the middle
-  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
-  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
-  EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id).value(), answer->id);
-  ASSERT_OK(zurich_->moves->abort(answer->id->hex()));
-  EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kAborted);
+  const ledger::MoveId move = begin_slowly(1 << 20);
+  ASSERT_NE(move, ledger::MoveId{});
+  EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id).value(), move);
+  ASSERT_OK(zurich_->moves->abort(move.hex()));
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
   EXPECT_TRUE(zurich_->host->find("web"));
   EXPECT_EQ(bern_->host->find("web").error().code, Code::kNotFound);
-  for (const MoveProgress& move : bern_->moves->moves()) wait_end(*bern_, move.id);
+  for (const MoveProgress& other : bern_->moves->moves()) wait_end(*bern_, other.id);
   const ledger::MoveId next = migrate(*zurich_, *bern_, "web");
   EXPECT_EQ(wait_end(*zurich_, next).outcome, custody::Outcome::kMoved);
 }
@@ -59,42 +55,34 @@ TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
 TEST_F(MoveTest, ColdGoesOnAfterARestartOfEitherDaemon) {
   const file::Path a = random_image("a.raw", 24 << 20);
   create("web", two_disks(a, random_image("b.raw", 9 << 20)));
-  MigrateRequest request;
-  request.vm = "web";
-  request.to = bern_->host_name();
-  request.bandwidth = 4 << 20;
-  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
-  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  const ledger::MoveId move = begin_slowly(4 << 20);
+  ASSERT_NE(move, ledger::MoveId{});
   for (Side* side : {bern_.get(), zurich_.get()}) {
     MoveProgress progress;
     while (progress.phase != "copying" && !progress.ended)
-      progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+      progress = *zurich_->moves->wait_change(move.hex(), progress.version, Deadline::in(1s), Stop());
     side->down();
     side->up();
   }
-  const MoveProgress moved = wait_end(*zurich_, *answer->id);
+  const MoveProgress moved = wait_end(*zurich_, move);
   ASSERT_EQ(moved.outcome, custody::Outcome::kMoved) << moved.message;
-  EXPECT_EQ(wait_end(*bern_, *answer->id).outcome, custody::Outcome::kMoved);
+  EXPECT_EQ(wait_end(*bern_, move).outcome, custody::Outcome::kMoved);
   EXPECT_TRUE(content(*bern_, "web", 0) == *file::read(a, 1U << 30U));
 }
 
 TEST_F(MoveTest, ColdIsNotSealedWithoutAFreshAnswerOfTheQuorum) {
   create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
-  MigrateRequest request;
-  request.vm = "web";
-  request.to = bern_->host_name();
-  request.bandwidth = 4 << 20;
-  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
-  ASSERT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
+  const ledger::MoveId move = begin_slowly(4 << 20);
+  ASSERT_NE(move, ledger::MoveId{});
   MoveProgress progress;
   while (progress.phase != "copying" && !progress.ended)
-    progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+    progress = *zurich_->moves->wait_change(move.hex(), progress.version, Deadline::in(1s), Stop());
   zurich_->ledger.reachable = false;
   while (progress.phase == "copying" || progress.phase == "freezing")
-    progress = *zurich_->moves->wait_change(answer->id->hex(), progress.version, Deadline::in(1s), Stop());
+    progress = *zurich_->moves->wait_change(move.hex(), progress.version, Deadline::in(1s), Stop());
   EXPECT_EQ(progress.phase, "cancelling");
   zurich_->ledger.reachable = true;
-  EXPECT_EQ(wait_end(*zurich_, *answer->id).outcome, custody::Outcome::kAborted);
+  EXPECT_EQ(wait_end(*zurich_, move).outcome, custody::Outcome::kAborted);
   EXPECT_TRUE(zurich_->host->find("web"));
 }
 

@@ -37,7 +37,10 @@ void Outbox::start() {
 
 Status Outbox::submit(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
                       const std::function<Result<Bytes>(std::uint64_t)>& make) {
-  if (const auto known = SEALIFT_TRY(journal_.record(move, kind))) return keep(*known);
+  if (const auto known = SEALIFT_TRY(journal_.record(move, kind))) {
+    announce(*known);
+    return {};
+  }
   OutboxRow row;
   row.move = move;
   row.vm = vm;
@@ -45,10 +48,11 @@ Status Outbox::submit(const ledger::MoveId& move, const ledger::VmId& vm, custod
   SEALIFT_TRY_STATUS(numbers_.next(vm, [&](std::uint64_t number) -> Status {
     row.number = number;
     row.envelope = SEALIFT_TRY(make(number));
-    SEALIFT_TRY(journal_.put(row));
+    row = SEALIFT_TRY(journal_.put(row));
     return {};
   }));
-  return keep(row);
+  announce(row);  // outside: it may settle the record, which asks for numbers
+  return {};
 }
 
 Status Outbox::submit_made(const ledger::MoveId& move, const ledger::VmId& vm, custody::RecordKind kind,
@@ -59,16 +63,15 @@ Status Outbox::submit_made(const ledger::MoveId& move, const ledger::VmId& vm, c
   row.kind = kind;
   row.number = number;
   row.envelope = envelope;
-  return keep(row);
+  announce(SEALIFT_TRY(journal_.put(row)));
+  return {};
 }
 
-Status Outbox::keep(const OutboxRow& row) {
-  const OutboxRow kept = SEALIFT_TRY(journal_.put(row));
+void Outbox::announce(const OutboxRow& kept) {
   if (kept.status == OutboxStatus::kPending) wake(kept.vm);
   // The daemon may have ended between the refusal and its handling: final is seen in the state, a refusal
   // here.
   if (kept.status == OutboxStatus::kRefused) on_settled_({kept.move, kept.kind, kept.status, kept.reason});
-  return {};
 }
 
 // The offer stays as it is: its bytes are the move.

@@ -45,7 +45,7 @@ class Outbox {
   void work(const ledger::VmId& vm);
   // True: settled. False: try again later.
   bool deliver(const OutboxRow& row);
-  Status keep(const OutboxRow& row);
+  void announce(const OutboxRow& kept);
   // True: its number had been overtaken, and it goes out with another one.
   Result<bool> remade(const OutboxRow& row);
 

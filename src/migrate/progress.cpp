@@ -100,8 +100,7 @@ MoveReport report_from(const Json& json) {
       json::object(json, "pause_parts_ms").value_or(Json::object());  // named: items() only refers to it
   for (const auto& [name, ms] : parts.items())
     if (ms.is_number()) report.pause_parts_ms.emplace_back(name, ms.get<double>());
-  for (const Json& line : json::array(json, "verified").value_or(Json::array()))
-    if (line.is_string()) report.verified.push_back(line);
+  report.verified = json::texts(json, "verified");
   report.source = json::text(json, "source").value_or("");
   report.receipt = json::text(json, "receipt").value_or("");
   return report;
@@ -126,8 +125,7 @@ MoveProgress progress_from_json(const Json& json) {
   progress.checks = text("checks");
   progress.expected = text("expected");
   progress.mapped = text("map");
-  for (const Json& warning : json::array(json, "warnings").value_or(Json::array()))
-    if (warning.is_string()) progress.warnings.push_back(warning);
+  progress.warnings = json::texts(json, "warnings");
   progress.switchover = text("switch");
   progress.version = json::number(json, "version").value_or(1);
   for (const Json& disk : json::array(json, "disks").value_or(Json::array())) {

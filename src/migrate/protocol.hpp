@@ -6,9 +6,8 @@
 //   source                                   destination
 //     check {protocol, request, facts}      ->
 //                                           <- checked {refused: [text], mapped: [text], facts, clock_ms}
-//     probe {streams}                       ->     (streams 48..: what the link carries, link_probe.hpp;
-//     once) begin {move, request}                 ->     the offer is final; or: go on with this move (a cold
-//     one)
+//     probe {streams}                       ->     once (streams 48..: what the link carries, link_probe.hpp)
+//     begin {move, request}                 ->     the offer is final; or: go on with this move (cold)
 //                                           <- receiving {}          the place is made, (live) QEMU listens
 //     (bulk streams: disks, side files, memory)
 //     round {number, last}                  ->     a disk round was sent whole; last: nothing follows it

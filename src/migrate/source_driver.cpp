@@ -8,12 +8,6 @@ namespace sealift::migrate {
 using namespace std::chrono_literals;
 namespace custody_source = custody::source;
 
-namespace {
-
-constexpr Milliseconds kAbortPatience{5'000};
-
-}  // namespace
-
 SourceDriver::SourceDriver(const Surroundings& around, MoveRow row, Agreed agreed,
                            std::shared_ptr<Conversation> conversation)
     : CustodyDriver(around, std::move(row), std::move(agreed)),
@@ -165,8 +159,7 @@ bool SourceDriver::look_at_clock() {
 Result<std::string> SourceDriver::abort() {
   if (!done()) tell(EventKind::kOperatorAbort, "the operator aborted the move");
   hurry_.stop();
-  const std::string phase =
-      wait_past({"offering", "copying", "switching", "freezing"}, Deadline::in(kAbortPatience));
+  const std::string phase = wait_past({"offering", "copying", "switching", "freezing"});
   if (phase == "cancelling" || phase == "undoing" || aborted())
     return std::string("the move is aborted; the VM goes on here");
   if (phase == "sealed")
@@ -196,7 +189,7 @@ void SourceDriver::finish(const State& state) {
     made = report(agreed_.request.vm.live ? "frozen copy ended; disks in quarantine" : "disks in quarantine");
   host().release(row_.vm, id());
   (void)file::remove_tree(scratch());
-  const std::string why = ended.outcome == custody::Outcome::kMoved ? ended.reason : why_ended(ended.reason);
+  const std::string why = why_ended(ended.outcome, ended.reason);
   update([&](MoveProgress& p) {
     p.outcome = ended.outcome;
     if (!why.empty()) p.message = why;

@@ -1,4 +1,3 @@
-#include <algorithm>
 
 #include "base/log.hpp"
 #include "migrate/progress_pump.hpp"

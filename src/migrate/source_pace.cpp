@@ -8,16 +8,14 @@ namespace sealift::migrate {
 
 namespace {
 
-constexpr std::uint64_t kLittleBytes = 4ULL << 20U;  // always little enough to stop
-constexpr double kMeasurable = 0.1;                  // seconds
-constexpr int kStuckPasses = 3;  // then all that the allowed downtime can carry is little enough
+constexpr double kMeasurable = 0.1;  // seconds
 
 }  // namespace
 
 // Little always; or, where passes do not shrink the rest, what the allowed downtime carries.
 bool SourceCopy::Impl::little_remains(const hypervisor::MigrationStatus& status) const {
   if (status.remaining_bytes <= kLittleBytes) return true;
-  return pace.convergence.passes_without_progress() >= kStuckPasses && fits_downtime(status);
+  return pace.convergence.stuck() && fits_downtime(status);
 }
 
 bool SourceCopy::Impl::fits_downtime(const hypervisor::MigrationStatus& status) const {

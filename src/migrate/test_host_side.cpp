@@ -42,9 +42,8 @@ void HostSide::release(const ledger::VmId& vm, const ledger::MoveId& move) {
   host_.release(vm, move.hex());
 }
 
-LocalHost::Records HostSide::records(const ledger::VmId& vm) {
-  const host::VmRecords::Numbers numbers = records_.numbers(vm);
-  return {numbers.highest, numbers.settled};
+bool HostSide::records_settled(const ledger::VmId& vm) {
+  return records_.numbers(vm).settled;
 }
 
 Result<std::shared_ptr<hypervisor::Machine>> HostSide::start_held(const ledger::VmId& vm) {

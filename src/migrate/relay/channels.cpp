@@ -33,7 +33,7 @@ Status Channels::wait(Deadline deadline, const Stop& stop, const std::function<b
     {
       auto state = state_.lock();
       const auto poll = std::chrono::steady_clock::now() + kStopPoll;
-      const auto until = deadline.at() ? std::min(*deadline.at(), poll) : poll;
+      const auto until = deadline.sooner(poll);
       state.wait_until(until, [&](const State& s) { return s.failure || ready(s); });
       if (ready(*state)) return {};
       if (state->failure) return std::unexpected(*state->failure);
