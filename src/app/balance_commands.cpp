@@ -18,8 +18,7 @@ struct Options {
 };
 
 Result<int> check(const Cli& cli, const Options& options) {
-  const std::string text = SEALIFT_TRY(file::read_text(options.file, balance::kConfigBytesMax));
-  const balance::Config config = SEALIFT_TRY(balance::parse_config(text, options.file));
+  const balance::Config config = SEALIFT_TRY(balance::load_config(options.file));
   std::size_t servers = 0;
   for (const balance::PoolSpec& pool : config.pools) servers += pool.servers.size();
   const Json answer = {{"file", options.file},

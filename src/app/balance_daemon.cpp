@@ -14,11 +14,6 @@ namespace sealift::app {
 
 namespace {
 
-Result<balance::Config> read(const file::Path& file) {
-  const std::string text = SEALIFT_TRY(file::read_text(file, balance::kConfigBytesMax));
-  return balance::parse_config(text, file.string());
-}
-
 file::Path handover_path(const balance::Config& config) {
   return config.control + ".handover";
 }
@@ -52,7 +47,7 @@ class BalanceDaemon {
   }
 
   Result<Json> reload() {
-    SEALIFT_TRY_STATUS(balancer_->reload(SEALIFT_TRY(read(file_))));
+    SEALIFT_TRY_STATUS(balancer_->reload(SEALIFT_TRY(balance::load_config(file_))));
     return Json{{"message", fmt::format("{} is in force", file_.string())}};
   }
   balance::Balancer& balancer() { return *balancer_; }
@@ -162,7 +157,7 @@ sigset_t block_signals() {
 }  // namespace
 
 Result<int> run_balancer(const file::Path& file, Takeover takeover) {
-  balance::Config config = SEALIFT_TRY(read(file));
+  balance::Config config = SEALIFT_TRY(balance::load_config(file));
   const sigset_t signals = block_signals();
   BalanceDaemon daemon(file, std::move(config));
   SEALIFT_TRY_STATUS(daemon.start(takeover));

@@ -209,10 +209,7 @@ Status Daemon::serve_peers() {
   // Moves hold their VMs first; only then is anything of a VM watched, started or recorded.
   SEALIFT_TRY_STATUS(moves_->start());
   host_->begin();
-  records_->start([this](const ledger::VmId& vm) {
-    const auto unfinished = moves_->unfinished(vm);
-    return !unfinished || unfinished->has_value();  // unknown is not none
-  });
+  records_->start([this](const ledger::VmId& vm) { return moves_->may_be_unfinished(vm); });
   return {};
 }
 

@@ -45,9 +45,8 @@ void HostForMoves::release(const ledger::VmId& vm, const ledger::MoveId& move) {
   host_.release(vm, move.hex());
 }
 
-migrate::LocalHost::Records HostForMoves::records(const ledger::VmId& vm) {
-  const host::VmRecords::Numbers numbers = records_.numbers(vm);
-  return {.highest = numbers.highest, .settled = numbers.settled};
+bool HostForMoves::records_settled(const ledger::VmId& vm) {
+  return records_.numbers(vm).settled;
 }
 
 Result<std::shared_ptr<hypervisor::Machine>> HostForMoves::start_held(const ledger::VmId& vm) {

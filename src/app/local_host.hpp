@@ -19,7 +19,7 @@ class HostForMoves final : public migrate::LocalHost {
   Result<migrate::LocalVm> find(const std::string& name_or_id) override;
   Status hold(const ledger::VmId& vm, const ledger::MoveId& move) override;
   void release(const ledger::VmId& vm, const ledger::MoveId& move) override;
-  Records records(const ledger::VmId& vm) override;
+  bool records_settled(const ledger::VmId& vm) override;
   Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm) override;
   Status quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& to) override;
   migrate::IncomingPlan check_incoming(const migrate::IncomingVm& vm) override;

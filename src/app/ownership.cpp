@@ -48,26 +48,27 @@ void OwnershipWatch::look() {
 
 // Whose a VM of this host's inventory is now, if not this host's. What an expelled host gets is the proof of
 // its expulsion and of the new owners; a member sees the state itself.
-std::optional<ledger::HostName> OwnershipWatch::other_owner(const ledger::VmId& vm,
-                                                            const ledger::HostName& self) {
+std::optional<ledger::HostName> OwnershipWatch::other_owner(
+    const ledger::VmId& vm, const ledger::HostName& self,
+    const std::optional<domain::ExpulsionProof>& proof) {
   // What came after the expulsion is in no state here, so no move's driver sees it.
-  if (const auto proof = node_.expelled()) {
+  if (proof) {
     for (const auto& changed : proof->new_owners) {
       if (changed.vm == vm && changed.owner != self) return changed.owner;
     }
   }
   // A move's driver sees the state itself. The state is read after the move was seen to be over: an older one
   // may not have the commit that brought the VM here.
-  const auto unfinished = moves_.unfinished(vm);
-  if (!unfinished || *unfinished) return std::nullopt;
+  if (moves_.may_be_unfinished(vm)) return std::nullopt;
   const auto known = node_.final_state()->vm(vm);
   if (known && known->owner != self) return known->owner;
   return std::nullopt;
 }
 
 void OwnershipWatch::fence_foreign(const ledger::HostName& self) {
+  const auto proof = node_.expelled();
   for (const host::VmView& vm : host_.list()) {
-    const auto owner = other_owner(vm.id, self);
+    const auto owner = other_owner(vm.id, self, proof);
     if (!owner) continue;
     const Status fenced = host_.fence(
         vm.id,
@@ -83,8 +84,7 @@ void OwnershipWatch::fence_foreign(const ledger::HostName& self) {
 void OwnershipWatch::register_missing(const ledger::State& state, const ledger::HostName& self) {
   if (!state.member(self)) return;
   for (const host::VmView& vm : host_.list()) {
-    const auto unfinished = moves_.unfinished(vm.id);
-    if (state.vm(vm.id) || vm.held_by || !unfinished || *unfinished) continue;
+    if (state.vm(vm.id) || vm.held_by || moves_.may_be_unfinished(vm.id)) continue;
     const crypto::Digest definition = crypto::sha256(hypervisor::canonical_bytes(vm.definition));
     const Status done = records_.registered(vm.id, definition, Deadline::in(kRegisterWithin), stop_.token());
     if (!done) log_warning("vm.register", {{"vm", vm.definition.name}, {"error", done.error().message}});

@@ -25,7 +25,8 @@ class OwnershipWatch {
  private:
   void run();
   void look();
-  std::optional<ledger::HostName> other_owner(const ledger::VmId& vm, const ledger::HostName& self);
+  std::optional<ledger::HostName> other_owner(const ledger::VmId& vm, const ledger::HostName& self,
+                                              const std::optional<domain::ExpulsionProof>& proof);
   void fence_foreign(const ledger::HostName& self);
   void register_missing(const ledger::State& state, const ledger::HostName& self);
 

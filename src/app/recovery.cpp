@@ -85,8 +85,13 @@ Result<bool> Recovery::copy_by_move(const Case& about) {
 
 Result<Json> Recovery::recover(const Request& request, const Stop& stop) {
   const std::lock_guard one(one_);
-  Case about{
-      .request = request, .vm = {}, .self = node_.status().self, .to = {}, .state = node_.final_state()};
+  Case about{.request = request,
+             .vm = {},
+             .self = node_.status().self,
+             .to = {},
+             .state = node_.final_state(),
+             .root = {}};
+  if (!request.root.empty()) about.root = SEALIFT_TRY(crypto::Digest::from_hex(request.root));
   const ledger::VmId id = SEALIFT_TRY(resolve(request.vm));
   const auto vm = about.state->vm(id);
   if (!vm) return fail(Code::kNotFound, "the ledger knows no VM {}", id.text());
@@ -124,14 +129,12 @@ Result<Json> Recovery::recover(const Request& request, const Stop& stop) {
 }
 
 Result<Json> Recovery::without_copy(const Case& about, const std::string& after, const Stop& stop) {
-  std::optional<crypto::Digest> root;
-  if (!about.request.root.empty()) root = SEALIFT_TRY(crypto::Digest::from_hex(about.request.root));
-  return propose(about, root, about.request.accept_changes, after, stop);
+  return propose(about, about.root, about.request.accept_changes, after, stop);
 }
 
 // Empty: the copy is what the ledger recorded. Otherwise the reason that was given for taking it.
 Result<std::string> Recovery::judge(const Case& about, const crypto::Digest& root, const std::string& words) {
-  if (!about.request.root.empty() && root != SEALIFT_TRY(crypto::Digest::from_hex(about.request.root))) {
+  if (about.root && root != *about.root) {
     return fail(Code::kRefused,
                 "the copy in {} has root {}, not the one that --root names: nothing was changed", words,
                 root.hex());

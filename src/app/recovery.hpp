@@ -39,6 +39,7 @@ class Recovery {
     ledger::Vm vm;
     ledger::HostName self, to;
     std::shared_ptr<const ledger::State> state;
+    std::optional<crypto::Digest> root;  // the one that is asked for
   };
   Result<ledger::VmId> resolve(const std::string& wanted);
   Status check_lost(const Case& about, const Stop& stop);

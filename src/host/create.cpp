@@ -86,6 +86,20 @@ Status Host::Impl::make_pool_directory(const std::string& pool, const std::strin
   return hypervisor::qemu::let_guest_user_pass(directory, guest);
 }
 
+std::string disk_file_name(const DiskDefinition& disk) {
+  return fmt::format("{}.{}", disk.name, to_string(disk.format));
+}
+
+Status Host::Impl::check_runnable(const PlaceRow& row) const {
+  if (options.hypervisor == nullptr)
+    return fail(Code::kUnsupported, "this host is a witness: it holds no VMs");
+  const auto problems = hypervisor::problems_running(row.definition, options.hypervisor->facts());
+  if (!problems.empty()) return fail(Code::kUnsupported, "VM {}: {}", row.definition.name, problems.front());
+  const auto placed = placement_of(row);
+  if (!placed) return std::unexpected(placed.error());
+  return {};
+}
+
 // Everything of a new place but its row; erase_files() takes all of it away again.
 Status Host::Impl::make_place(PlaceRow* row, const hypervisor::VmSources& sources, Deadline deadline,
                               const Stop& stop) {
@@ -95,8 +109,7 @@ Status Host::Impl::make_place(PlaceRow* row, const hypervisor::VmSources& source
   for (std::size_t i = 0; i < row->definition.disks.size(); ++i) {
     DiskDefinition& disk = row->definition.disks[i];
     SEALIFT_TRY_STATUS(make_pool_directory(disk.pool, row->key));
-    const file::Path path =
-        pool_directory(disk.pool, row->key) / fmt::format("{}.{}", disk.name, to_string(disk.format));
+    const file::Path path = pool_directory(disk.pool, row->key) / disk_file_name(disk);
     if (i < sources.disks.size() && !sources.disks[i].path.empty()) {
       SEALIFT_TRY_STATUS(import_disk(sources.disks[i], path, &disk, deadline, stop));
     } else {
@@ -136,12 +149,7 @@ Result<VmView> Host::create(const hypervisor::ParsedDefinition& parsed, Deadline
     if (place.row.definition.name == row.definition.name)
       return fail(Code::kConflict, "the name {} is in use on this host", row.definition.name);
   }
-  if (impl_->options.hypervisor == nullptr)
-    return fail(Code::kUnsupported, "this host is a witness: it holds no VMs");
-  const auto problems = hypervisor::problems_running(row.definition, impl_->options.hypervisor->facts());
-  if (!problems.empty()) return fail(Code::kUnsupported, "VM {}: {}", row.definition.name, problems.front());
-  const auto placed = impl_->placement_of(row);
-  if (!placed) return std::unexpected(placed.error());
+  SEALIFT_TRY_STATUS(impl_->check_runnable(row));
 
   Status made = impl_->make_place(&row, parsed.sources, deadline, stop);
   if (made) made = hypervisor::check_definition(row.definition);

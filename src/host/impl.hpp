@@ -22,6 +22,9 @@ constexpr const char* kDefinitionFile = "definition.json";
 // The copy is durable, and ours alone to read. kNotFound, kExhausted.
 Status copy_durably(const file::Path& from, const file::Path& to);
 
+// In its pool's directory of the VM.
+std::string disk_file_name(const hypervisor::DiskDefinition& disk);
+
 // A place in memory: its row and what is not durable.
 struct Place {
   PlaceRow row;
@@ -54,7 +57,7 @@ struct Host::Impl {
   void find_process(const std::string& key);
   void watch(const Stop& stop);
   void watch_once();
-  void end_those_powered_off();
+  void end_if_powered_off(const PlaceRow& row, hypervisor::Machine& machine);
 
   // host.cpp
   Status make_directories();
@@ -118,6 +121,7 @@ struct Host::Impl {
                   std::optional<ChangedLeaves>* changed);
 
   // create.cpp
+  Status check_runnable(const PlaceRow& row) const;  // kUnsupported: what this host or its QEMU lacks
   Status make_place(PlaceRow* row, const hypervisor::VmSources& sources, Deadline deadline, const Stop& stop);
   void erase_files(const PlaceRow& row);
   file::Path pool_directory(const std::string& pool, const std::string& key) const;

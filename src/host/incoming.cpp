@@ -159,8 +159,7 @@ Result<IncomingPlace> Host::make_incoming(const std::string& move, const Incomin
     SEALIFT_TRY_STATUS(hypervisor::qemu::let_guest_user_pass(impl_->directory_of(row.key), impl_->guest));
     for (const auto& disk : row.definition.disks) {
       SEALIFT_TRY_STATUS(impl_->make_pool_directory(disk.pool, row.key));
-      row.disks.push_back(impl_->pool_directory(disk.pool, row.key) /
-                          fmt::format("{}.{}", disk.name, to_string(disk.format)));
+      row.disks.push_back(impl_->pool_directory(disk.pool, row.key) / disk_file_name(disk));
     }
     return impl_->inventory->insert(row);
   }();

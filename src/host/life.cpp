@@ -44,8 +44,7 @@ Result<std::shared_ptr<Machine>> Host::Impl::launch(const std::string& key, Star
 Status Host::Impl::prove(const PlaceRow& row, const StartOptions& start_options, Deadline deadline,
                          const Stop& stop) {
   if (!start_options.offline.empty()) return {};
-  if (const Deadline soon = Deadline::in(kProveWithin); !deadline.at() || *soon.at() < *deadline.at())
-    deadline = soon;
+  deadline = deadline.within(kProveWithin);
   Status proof = options.records->may_start(row.vm, deadline, stop);
   if (!proof && proof.error().code == Code::kNotFound) {
     // Created, but the daemon ended before the ledger had it.
@@ -130,9 +129,7 @@ Status Host::Impl::stop(const std::string& key, Deadline deadline, const Stop& s
       if (!pressed && machine->process_state() != ProcessState::kGone) return pressed;
       return {};
     }());
-    Deadline slice = Deadline::in(kPressAgain);
-    if (deadline.at() && *deadline.at() < *slice.at()) slice = deadline;
-    const auto gone = wait_off(key, *machine, slice, stop, &changed);
+    const auto gone = wait_off(key, *machine, deadline.within(kPressAgain), stop, &changed);
     if (gone) break;
     if (gone.error().code != Code::kTimeout) return std::unexpected(gone.error());
     if (deadline.passed()) {

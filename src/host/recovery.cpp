@@ -41,7 +41,7 @@ Status find_disks(const std::vector<file::Path>& directories, CopySource* copy) 
   sources.resize(copy->parsed.definition.disks.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const hypervisor::DiskDefinition& disk = copy->parsed.definition.disks[i];
-    const std::string name = fmt::format("{}.{}", disk.name, to_string(disk.format));
+    const std::string name = disk_file_name(disk);
     for (const file::Path& directory : directories) {
       if (!sources[i].path.empty() || !is_there(directory / name)) continue;
       sources[i] = {.path = directory / name, .format = disk.format};
@@ -123,8 +123,6 @@ Result<CopySource> Host::find_copy(const std::string& from) {
 
 Result<crypto::Digest> Host::prepare_recovery(const ledger::VmId& vm, const CopySource& copy,
                                               Deadline deadline, const Stop& stop) {
-  if (impl_->options.hypervisor == nullptr)
-    return fail(Code::kUnsupported, "this host is a witness: it holds no VMs");
   SEALIFT_TRY_STATUS(drop_recovery(vm));
   PlaceRow row;
   row.vm = vm;
@@ -144,10 +142,7 @@ Result<crypto::Digest> Host::prepare_recovery(const ledger::VmId& vm, const Copy
       return fail(Code::kConflict, "the name {} is in use on this host: nothing was changed",
                   row.definition.name);
   }
-  const auto problems = hypervisor::problems_running(row.definition, impl_->options.hypervisor->facts());
-  if (!problems.empty()) return fail(Code::kUnsupported, "VM {}: {}", row.definition.name, problems.front());
-  const auto placed = impl_->placement_of(row);
-  if (!placed) return std::unexpected(placed.error());
+  SEALIFT_TRY_STATUS(impl_->check_runnable(row));
 
   impl_->erase_files(row);  // of a copy that a crash cut short
   Status made = impl_->make_place(&row, copy.parsed.sources, deadline, stop);
@@ -222,9 +217,9 @@ Status Host::adopt_recovery(const ledger::VmId& vm) {
 Status Host::drop_recovery(const ledger::VmId& vm) {
   const auto key = impl_->key_of_move(move_of(vm));
   if (!key) return {};
+  const auto busy = SEALIFT_TRY(impl_->begin(*key, "being erased", VmState::kOff, Impl::Holder::kAnybody));
   const PlaceRow row = impl_->row_of(*key);
   if (row.adopted) return fail(Code::kConflict, "VM {} is this host's already", row.definition.name);
-  const auto busy = SEALIFT_TRY(impl_->begin(*key, "being erased", VmState::kOff, Impl::Holder::kAnybody));
   SEALIFT_TRY_STATUS(impl_->inventory->remove(*key));
   impl_->erase_files(row);
   impl_->places.lock()->erase(*key);

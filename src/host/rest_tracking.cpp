@@ -88,9 +88,7 @@ Status Host::Impl::wait_off(const std::string& key, hypervisor::Machine& machine
       *changed = end_powered_off(row, machine, stop);
       return {};
     }
-    Deadline glance = Deadline::in(kGlance);
-    if (deadline.at() && *deadline.at() < *glance.at()) glance = deadline;
-    const auto gone = machine.wait_gone(glance, stop);
+    const auto gone = machine.wait_gone(deadline.within(kGlance), stop);
     if (gone) return {};
     if (gone.error().code != Code::kTimeout || deadline.passed()) return std::unexpected(gone.error());
   }

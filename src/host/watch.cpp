@@ -60,16 +60,19 @@ void Host::Impl::watch(const Stop& stop) {
 
 void Host::Impl::watch_once() {
   std::vector<std::string> gone;
+  std::vector<std::pair<PlaceRow, std::shared_ptr<hypervisor::Machine>>> sealed;
   for (const auto& [key, place] : *places.lock()) {
     if (!place.machine || !place.busy.empty() || !place.held_by.empty() || !place.row.adopted) continue;
     if (place.machine->process_state() == ProcessState::kGone) gone.push_back(key);
+    if (place.row.definition.at_rest == hypervisor::AtRest::kSealed)
+      sealed.emplace_back(place.row, place.machine);
     std::error_code error;
     const file::Path serial = directory_of(key) / "serial.log";
     // QEMU appends: cut to nothing, it goes on from the start.
     if (std::filesystem::file_size(serial, error) > kSerialLogMax && !error) [[maybe_unused]]
       const int cut = ::truncate(serial.c_str(), 0);
   }
-  end_those_powered_off();
+  for (const auto& [row, machine] : sealed) end_if_powered_off(row, *machine);
   for (const std::string& key : gone) {
     auto busy = begin(key, "powering off", VmState::kHashing, Holder::kNobody);
     if (!busy) continue;
@@ -78,22 +81,13 @@ void Host::Impl::watch_once() {
   }
 }
 
-// Sealed VMs whose guests powered off by themselves: their processes wait to be read and ended.
-void Host::Impl::end_those_powered_off() {
-  std::vector<std::pair<std::string, std::shared_ptr<hypervisor::Machine>>> sealed;
-  for (const auto& [key, place] : *places.lock()) {
-    const bool idle = place.busy.empty() && place.held_by.empty() && place.row.adopted;
-    if (place.machine && idle && place.row.definition.at_rest == hypervisor::AtRest::kSealed)
-      sealed.emplace_back(key, place.machine);
-  }
-  for (const auto& [key, machine] : sealed) {
-    const PlaceRow row = row_of(key);
-    if (!powered_off(row, *machine)) continue;
-    const auto busy = begin(key, "powering off", VmState::kHashing, Holder::kNobody);
-    if (!busy) continue;
-    const auto changed = end_powered_off(row, *machine, stopping.token());
-    after_exit(key, stopping.token(), changed);
-  }
+// A sealed VM whose guest powered off by itself: its process waits to be read and ended.
+void Host::Impl::end_if_powered_off(const PlaceRow& row, hypervisor::Machine& machine) {
+  if (!powered_off(row, machine)) return;
+  const auto busy = begin(row.key, "powering off", VmState::kHashing, Holder::kNobody);
+  if (!busy) return;
+  const auto changed = end_powered_off(row, machine, stopping.token());
+  after_exit(row.key, stopping.token(), changed);
 }
 
 Status Host::fence(const ledger::VmId& vm, const std::string& why) {
