@@ -81,6 +81,13 @@ std::optional<Address> Address::from(const sockaddr_storage& storage) {
   return address;
 }
 
+Address Address::bound_to(int fd) {
+  sockaddr_storage own{};
+  socklen_t bytes = sizeof(own);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &bytes);
+  return from(own).value_or(Address{});
+}
+
 socklen_t Address::to(sockaddr_storage* storage) const {
   std::memset(storage, 0, sizeof(*storage));
   if (is_v4()) {

@@ -24,6 +24,8 @@ struct Address {
   static Result<Address> parse(std::string_view text);
   // Nothing for a family other than IPv4 and IPv6.
   static std::optional<Address> from(const sockaddr_storage& storage);
+  // Where the socket is bound; all zero if it has no such address.
+  static Address bound_to(int fd);
   socklen_t to(sockaddr_storage* storage) const;
   bool is_v4() const;
   std::string text() const;

@@ -23,13 +23,6 @@ std::uint32_t connections_max(const Config& config) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(wanted / config.threads, 1));
 }
 
-Address bound_to(int fd) {
-  sockaddr_storage own{};
-  socklen_t bytes = sizeof(own);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &bytes);
-  return Address::from(own).value_or(Address{});
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Balancer>> Balancer::start(const Config& config, Inheritance inheritance) {
@@ -64,7 +57,7 @@ Balancer::~Balancer() {
 Status Balancer::adopt(Inheritance& inheritance, const Config& config, Fresh* out) const {
   for (ListenSocket& socket : inheritance.sockets) {
     const auto spec = std::ranges::find(config.listeners, socket.listener, &ListenerSpec::name);
-    if (spec == config.listeners.end() || bound_to(socket.fd.get()) != spec->address) continue;
+    if (spec == config.listeners.end() || Address::bound_to(socket.fd.get()) != spec->address) continue;
     Listening& listening = (*out)[socket.listener];
     listening.address = spec->address;
     listening.fds.push_back(std::move(socket.fd));
@@ -117,7 +110,6 @@ Status Balancer::reload(const Config& config) {
     at = next;
   }
   core->registry.apply(config, std::chrono::steady_clock::now());
-  core->config = config;
   publish(*core);
   for (auto& [name, listening] : fresh) {
     give_to_loops(name, listening);
@@ -133,18 +125,18 @@ Status Balancer::change(const std::function<Status(Registry&, SteadyTime)>& acti
     auto core = core_.lock();
     const SteadyTime now = std::chrono::steady_clock::now();
     SEALIFT_TRY_STATUS(action(core->registry, now));
-    publish(*core);
-    generation = core->registry.snapshot(now)->generation;
+    generation = publish(*core);
   }
   const Deadline deadline = Deadline::in(Milliseconds{50});
   while (settled() < generation && !deadline.passed()) std::this_thread::yield();
   return {};
 }
 
-void Balancer::publish(Core& core) {
+std::uint64_t Balancer::publish(Core& core) {
   const auto snapshot = core.registry.snapshot(std::chrono::steady_clock::now());
   for (const auto& loop : loops_)
     if (loop->generation() < snapshot->generation) loop->post(snapshot);
+  return snapshot->generation;
 }
 
 std::uint64_t Balancer::settled() const {
@@ -157,6 +149,7 @@ std::uint64_t Balancer::settled() const {
 void Balancer::control() {
   Checker checker;
   std::vector<CheckTarget> known;
+  std::uint64_t seen = 0;
   const Stop stop = stop_.token();
   while (!stop.stopped()) {
     const std::vector<CheckResult> results = checker.run_once(Milliseconds{100}, stop.fd());
@@ -170,7 +163,9 @@ void Balancer::control() {
       }
     }
     core->registry.tick(now, settled());
-    publish(*core);
+    const std::uint64_t generation = publish(*core);
+    if (generation == seen) continue;  // what is checked changes with the snapshot only
+    seen = generation;
     std::vector<CheckTarget> targets = core->registry.targets();
     if (targets == known) continue;
     checker.sync(targets, now);

@@ -39,22 +39,21 @@ class Balancer {
     std::vector<UniqueFd> fds;  // one a loop, the loops hold their own duplicates
   };
   struct Core {
-    Config config;
     Registry registry;
     std::map<std::string, Listening> listening;
   };
   using Fresh = std::map<std::string, Listening>;
 
-  explicit Balancer(const Config& config) : threads_(config.threads) { core_.lock()->config = config; }
+  explicit Balancer(const Config& config) : threads_(config.threads) {}
   Result<Fresh> open_missing(const Config& config, const std::map<std::string, Listening>& have) const;
   Status adopt(Inheritance& inheritance, const Config& config, Fresh* out) const;
   void give_to_loops(const std::string& name, const Listening& listening);
-  void publish(Core& core);
+  std::uint64_t publish(Core& core);  // the newest snapshot's generation
   std::uint64_t settled() const;
   void control();
 
   const std::uint32_t threads_;
-  UniqueFd access_log_, wake_;
+  UniqueFd access_log_;
   Guarded<Core> core_;
   std::vector<std::unique_ptr<Loop>> loops_;
   StopSource stop_;

@@ -74,10 +74,8 @@ struct BalancerTest : testing::Test {
   }
   // The balancer may already have reset the connection when connect() looks.
   Result<net::TcpStream> try_dial() {
-    sockaddr_storage own{};
-    socklen_t bytes = sizeof(own);
-    ::getsockname(balancer->sockets()[0].second, reinterpret_cast<sockaddr*>(&own), &bytes);
-    return net::TcpStream::connect({"127.0.0.1", Address::from(own)->port}, soon(), {});
+    return net::TcpStream::connect({"127.0.0.1", Address::bound_to(balancer->sockets()[0].second).port},
+                                   soon(), {});
   }
   net::TcpStream dial() {
     auto stream = try_dial();
@@ -168,8 +166,7 @@ TEST_F(BalancerTest, AConnectThatFailsGoesToAnotherServerAndTheFailingOneIsEject
     net::TcpStream stream = dial();
     EXPECT_EQ(read(stream), "a");
   }
-  while (balancer->status()["pools"][0]["servers"][1]["state"] != "down" && !soon().passed())
-    std::this_thread::yield();
+  until([&] { return balancer->status()["pools"][0]["servers"][1]["state"] == "down"; });
   EXPECT_EQ(balancer->status()["pools"][0]["servers"][1]["state"], "down");
 }
 
@@ -209,10 +206,7 @@ TEST_F(BalancerTest, HandsItsSocketsAndCommandsToTheNextOne) {
   auto inheritance = heir.receive();
   ASSERT_TRUE(inheritance) << inheritance.error().message;
   ASSERT_EQ(inheritance->sockets.size(), 1U);
-  sockaddr_storage own{};
-  socklen_t bytes = sizeof(own);
-  ::getsockname(inheritance->sockets[0].fd.get(), reinterpret_cast<sockaddr*>(&own), &bytes);
-  config.listeners[0].address = *Address::from(own);
+  config.listeners[0].address = Address::bound_to(inheritance->sockets[0].fd.get());
   auto next = Balancer::start(config, std::move(*inheritance));
   ASSERT_TRUE(next) << next.error().message;
   ASSERT_TRUE(heir.ready());

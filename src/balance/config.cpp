@@ -209,4 +209,8 @@ Result<Config> parse_config(std::string_view toml, std::string_view file_name) {
   return config;
 }
 
+Result<Config> load_config(const file::Path& file) {
+  return parse_config(SEALIFT_TRY(file::read_text(file, kConfigBytesMax)), file.string());
+}
+
 }  // namespace sealift::balance

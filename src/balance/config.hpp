@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "balance/address.hpp"
+#include "base/file.hpp"
 #include "base/stop.hpp"
 
 namespace sealift::balance {
@@ -97,6 +98,7 @@ struct Config {
 constexpr std::size_t kConfigBytesMax = 1024 * 1024;
 // kInvalid: all problems, one a line, "file:line: key 'x': …".
 Result<Config> parse_config(std::string_view toml, std::string_view file_name);
+Result<Config> load_config(const file::Path& file);
 
 std::string_view to_string(Algorithm algorithm);
 

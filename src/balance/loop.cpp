@@ -84,7 +84,7 @@ void Loop::run() {
   std::array<epoll_event, 256> events;
   now_ms_ = steady_ms();
   timers_.start(now_ms_);
-  std::uint32_t ticked_ms = now_ms_;
+  std::uint32_t ticked_ms = now_ms_, retried_ms = now_ms_;
   while (!finished_) {
     const int quiet = connections_.used() != 0 || finish_ || !accepting_ ? TimerWheel::kTickMs : 1000;
     const int timeout = !again_.empty() ? 0 : !waiting_.empty() ? 10 : quiet;
@@ -99,7 +99,8 @@ void Loop::run() {
       for (const Side side : {kClient, kServer})
         if (connections_[number].stage == Stage::kOpen) move(number, side);
     }
-    if (!waiting_.empty() && (slot_freed_ || now_ms_ - ticked_ms >= 10)) retry_waiting();
+    if (!waiting_.empty() && (slot_freed_ || now_ms_ - retried_ms >= 10))
+      retry_waiting(), retried_ms = now_ms_;
     slot_freed_ = false;
     if (now_ms_ - ticked_ms >= TimerWheel::kTickMs) tick(), ticked_ms = now_ms_;
     for (const std::uint32_t number : dropped_) connections_.drop(number);
@@ -231,7 +232,6 @@ void Loop::end(std::uint32_t number, Ending ending, std::string_view why) {
   timers_.disarm(connections_, number);
   c.stage = Stage::kFree;
   dropped_.push_back(number);
-  counters_.closed.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace sealift::balance

@@ -29,7 +29,7 @@ struct LoopOptions {
 };
 
 struct LoopCounters {
-  std::atomic<std::uint64_t> accepted{0}, closed{0}, accept_pauses{0}, bad_headers{0}, bulk_streams{0};
+  std::atomic<std::uint64_t> accepted{0}, accept_pauses{0}, bad_headers{0}, bulk_streams{0};
 };
 
 class Loop {
@@ -79,6 +79,7 @@ class Loop {
   bool greet(std::uint32_t number, const PoolView& pool);
   void connected(std::uint32_t number);
   void connect_failed(std::uint32_t number);
+  void none_can_take(std::uint32_t number, const PoolView& pool);
   void wait(std::uint32_t number, const PoolView& pool, const Choice& choice);
   bool let_go(const PoolView& pool, const ServerView& server);
   void leave_queue(std::uint32_t number);

@@ -28,14 +28,7 @@ void Loop::dispatch(std::uint32_t number) {
   const std::uint64_t key = sticks ? client_key(pool->spec, c.client) : 0;
   const std::span<const std::uint16_t> tried(c.tried, std::min<std::size_t>(c.tries, std::size(c.tried)));
   Choice choice = choose(*pool, key, tried, random_.next());
-  if (choice.verdict == Verdict::kNone) {
-    const bool none_up = c.tries == 0;
-    c.tries = 0;  // who waits may try them all again
-    if (!none_up) c.not_before_ms = now_ms_ + kAfterFailureMs;
-    if (pool->spec.wait_when_down) return wait(number, *pool, choice);
-    pool->live->refused.fetch_add(1, std::memory_order_relaxed);
-    return end(number, Ending::kReset, none_up ? "no server is up" : "no server could be reached");
-  }
+  if (choice.verdict == Verdict::kNone) return none_can_take(number, *pool);
   const ServerView& server = pool->servers[choice.server];
   if (choice.verdict == Verdict::kWait && c.stage == Stage::kWaiting && server.gate == Gate::kReleasing &&
       let_go(*pool, server))
@@ -107,10 +100,7 @@ bool Loop::greet(std::uint32_t number, const PoolView& pool) {
   c.greeted = true;
   Bytes first;
   if (pool.spec.send_proxy != ProxyVersion::kNone) {
-    sockaddr_storage own{};
-    socklen_t bytes = sizeof(own);
-    ::getsockname(c.fd[kClient], reinterpret_cast<sockaddr*>(&own), &bytes);
-    first = encode_proxy_header(pool.spec.send_proxy, c.client, Address::from(own).value_or(Address{}));
+    first = encode_proxy_header(pool.spec.send_proxy, c.client, Address::bound_to(c.fd[kClient]));
   }
   constexpr std::size_t kEarly = 16 * 1024;
   const ssize_t early = ::recv(c.fd[kClient], buffer_.data(), kEarly, 0);
@@ -151,6 +141,17 @@ void Loop::dial(std::uint32_t number, const PoolView& pool, const ServerView& se
   watch(number, kServer, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
 }
 
+// No server is up, or none that was tried could be reached: it waits, or it is over.
+void Loop::none_can_take(std::uint32_t number, const PoolView& pool) {
+  Connection& c = connections_[number];
+  const bool none_up = c.tries == 0;
+  c.tries = 0;  // who waits may try them all again
+  if (!none_up) c.not_before_ms = now_ms_ + kAfterFailureMs;
+  if (pool.spec.wait_when_down) return wait(number, pool, {});
+  pool.live->refused.fetch_add(1, std::memory_order_relaxed);
+  end(number, Ending::kReset, none_up ? "no server is up" : "no server could be reached");
+}
+
 void Loop::connect_failed(std::uint32_t number) {
   Connection& c = connections_[number];
   c.server->connects_failed.fetch_add(1, std::memory_order_relaxed);
@@ -162,15 +163,7 @@ void Loop::connect_failed(std::uint32_t number) {
   release(*c.pool, *c.server);
   c.server = nullptr;
   const PoolView* pool = snapshot_->pool(c.pool_id);
-  if (pool != nullptr && c.tries > pool->spec.retries) {
-    if (pool->spec.wait_when_down) {
-      c.tries = 0;
-      c.not_before_ms = now_ms_ + kAfterFailureMs;
-      return wait(number, *pool, {});
-    }
-    pool->live->refused.fetch_add(1, std::memory_order_relaxed);
-    return end(number, Ending::kReset, "no server could be reached");
-  }
+  if (pool != nullptr && c.tries > pool->spec.retries) return none_can_take(number, *pool);
   dispatch(number);
 }
 
@@ -180,7 +173,6 @@ void Loop::connected(std::uint32_t number) {
   c.server->connections.fetch_add(1, std::memory_order_relaxed);
   if (c.server->failures_in_row.load(std::memory_order_relaxed) != 0) c.server->failures_in_row.store(0);
   arm(number, Stage::kOpen, pool != nullptr ? pool->spec.idle_timeout : Milliseconds{60'000});
-  c.watched_out[kServer] = true;
   watch(number, kClient, EPOLLIN, EPOLL_CTL_ADD);
   move(number, kClient);
   if (c.stage == Stage::kOpen) move(number, kServer);  // a server that spoke first, with the same event

@@ -32,7 +32,6 @@ class RendezvousTable {
 
   bool is_of(std::span<const Member> members) const { return std::ranges::equal(members_, members); }
   bool empty() const { return members_.empty(); }
-  std::size_t members() const { return members_.size(); }
   // Position in the members given to build(); not for an empty table.
   std::uint16_t owner(std::uint64_t key) const { return owners_[key % kSlots]; }
 
