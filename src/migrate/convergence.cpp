@@ -1,5 +1,7 @@
 #include "migrate/convergence.hpp"
 
+#include <algorithm>
+
 #include "base/human.hpp"
 
 namespace sealift::migrate {
@@ -34,6 +36,18 @@ Convergence::Verdict Convergence::look(const PassSeen& seen, const ConvergenceLi
 std::uint64_t downtime_bytes(std::uint64_t max_downtime_ms, std::uint64_t link_bytes_per_second) {
   return static_cast<std::uint64_t>(static_cast<double>(max_downtime_ms) / 1000.0 *
                                     static_cast<double>(link_bytes_per_second) * 0.8);
+}
+
+std::uint64_t little_bytes(std::uint64_t max_downtime_ms, std::uint64_t link_bytes_per_second) {
+  constexpr std::uint64_t kLeast = 512ULL << 10U;
+  constexpr std::uint64_t kMost = 4ULL << 20U;
+  return std::clamp(downtime_bytes(max_downtime_ms, link_bytes_per_second), kLeast, kMost);
+}
+
+std::uint64_t left_if_stopped(std::uint64_t remaining_bytes, std::uint64_t write_bytes_per_second,
+                              std::chrono::duration<double> since_sync) {
+  const double written = static_cast<double>(write_bytes_per_second) * std::max(since_sync.count(), 0.0);
+  return remaining_bytes + static_cast<std::uint64_t>(written);
 }
 
 std::string stuck_words(const PassSeen& seen, const ConvergenceLimits& limits) {

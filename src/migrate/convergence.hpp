@@ -4,6 +4,7 @@
 // enough: the move then says so, and after `patience` without progress it is cancelled with what to do, long
 // before its deadline. Pure: the copier tells what it sees, and when.
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,8 +12,6 @@
 #include "base/stop.hpp"
 
 namespace sealift::migrate {
-
-inline constexpr std::uint64_t kLittleBytes = 4ULL << 20U;  // left: always little enough to stop
 
 struct ConvergenceLimits {
   Milliseconds patience{300'000};  // without progress; 0: warn only, until the move's deadline
@@ -47,6 +46,14 @@ class Convergence {
 
 // What can be carried while the guest is stopped, a fifth kept in reserve.
 std::uint64_t downtime_bytes(std::uint64_t max_downtime_ms, std::uint64_t link_bytes_per_second);
+// Little enough to stop without waiting for less: what the downtime carries, between 512 KiB (a guest that
+// rests still writes) and 4 MiB.
+std::uint64_t little_bytes(std::uint64_t max_downtime_ms, std::uint64_t link_bytes_per_second);
+// What would be sent with the guest stopped now. `remaining_bytes` is QEMU's count of what its last
+// synchronisation of the dirty bitmap found and is not sent; it falls to 0 at the end of every pass however
+// much was written since. `since_sync`: how long ago that was, at most.
+std::uint64_t left_if_stopped(std::uint64_t remaining_bytes, std::uint64_t write_bytes_per_second,
+                              std::chrono::duration<double> since_sync);
 // "the guest writes 80 MiB/s, the link carries 60 MiB/s: …what to do"
 std::string stuck_words(const PassSeen& seen, const ConvergenceLimits& limits);
 

@@ -52,6 +52,19 @@ TEST_F(ConvergenceTest, AGuestThatCalmsDownIsForgiven) {
   EXPECT_EQ(judge_.passes_without_progress(), 1);
 }
 
+TEST(Convergence, AtTheEndOfAPassWhatWasWrittenSinceTheBitmapWasReadIsLeft) {
+  EXPECT_EQ(left_if_stopped(0, 6 * kMiB, 15s), 90 * kMiB);
+  EXPECT_EQ(left_if_stopped(3 * kMiB, 6 * kMiB, 500ms), 6 * kMiB);
+  EXPECT_EQ(left_if_stopped(kMiB, 6 * kMiB, -1s), kMiB);
+}
+
+TEST(Convergence, LittleIsWhatTheDowntimeCarriesWithinBounds) {
+  EXPECT_EQ(little_bytes(300, 0), kMiB / 2);
+  EXPECT_EQ(little_bytes(1, 6 * kMiB), kMiB / 2);
+  EXPECT_EQ(little_bytes(500, 5 * kMiB), 2 * kMiB);
+  EXPECT_EQ(little_bytes(300, 1000 * kMiB), 4 * kMiB);
+}
+
 TEST_F(ConvergenceTest, WithoutPatienceItOnlyWarns) {
   limits_.patience = 0s;
   look(1, 1000, 0s);

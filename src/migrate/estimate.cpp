@@ -23,14 +23,14 @@ struct Copied {
 };
 
 // The first pass sends everything, each later one what was written during the one before.
-Copied pre_copy(double bytes, double write, double link, double enough) {
+Copied pre_copy(double bytes, double write, double link, double enough, double little) {
   Copied out;
   double left = bytes;
   for (int pass = 0; pass < kPassesMax; ++pass) {
     const double seconds = left / link;
     out.seconds += seconds;
     const double next = std::min(bytes, write * seconds);
-    if (next <= std::max(static_cast<double>(kLittleBytes), pass > 3 ? enough : 0)) {
+    if (next <= std::max(little, pass > 3 ? enough : 0)) {
       out.left_bytes = next;
       return out;
     }
@@ -53,12 +53,13 @@ Estimate estimate(const EstimateFacts& facts) {
   out.known = true;
   const auto link = static_cast<double>(facts.link_bytes_per_second);
   const auto enough = static_cast<double>(downtime_bytes(facts.max_downtime_ms, facts.link_bytes_per_second));
+  const auto little = static_cast<double>(little_bytes(facts.max_downtime_ms, facts.link_bytes_per_second));
   const auto disk_write = facts.live ? static_cast<double>(facts.disk_write_bytes_per_second) : 0.0;
-  const Copied disks = pre_copy(static_cast<double>(facts.disk_bytes), disk_write, link, enough);
+  const Copied disks = pre_copy(static_cast<double>(facts.disk_bytes), disk_write, link, enough, little);
   Copied memory;
   if (facts.live)
     memory = pre_copy(static_cast<double>(facts.memory_bytes),
-                      static_cast<double>(facts.memory_write_bytes_per_second), link, enough);
+                      static_cast<double>(facts.memory_write_bytes_per_second), link, enough, little);
   out.converges = disks.converges && memory.converges;
   out.total_ms = static_cast<std::uint64_t>(kSetUpMs + (disks.seconds + memory.seconds) * 1000);
   const std::uint64_t bytes = facts.disk_bytes + (facts.live ? facts.memory_bytes : 0);

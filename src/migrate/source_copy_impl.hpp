@@ -53,6 +53,7 @@ struct SourceCopy::Impl {
   Status start_memory(const Stop& stop);
   Status memory_passes(const Stop& stop);
   Status take_event(const hypervisor::Event& event);
+  std::uint64_t memory_left(const hypervisor::MigrationStatus& status) const;
   bool little_remains(const hypervisor::MigrationStatus& status) const;
   bool fits_downtime(const hypervisor::MigrationStatus& status) const;
   bool disks_settled(std::uint64_t leaves, const hypervisor::MigrationStatus& status);
@@ -65,7 +66,8 @@ struct SourceCopy::Impl {
     std::uint64_t transferred = 0;
     double bytes_per_second = 0;
     std::uint64_t pass = 0;
-    SteadyTime pass_at{};  // when this pass was first seen
+    SteadyTime pass_at{};    // when this pass was first seen
+    SteadyTime synced_at{};  // QEMU's last synchronisation of the dirty bitmap was then or later
     std::uint64_t write_bytes_per_second =
         0;                           // the guest's: what a pass began with, over the time of the one before
     std::uint64_t dirty_leaves = 0;  // of the disks, in their last round

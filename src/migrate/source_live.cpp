@@ -118,7 +118,7 @@ Status SourceCopy::Impl::start_memory(const Stop& stop) {
   }
   if (stop.stopped()) return fail(Code::kCancelled, "stopped");
   pace = {};
-  pace.at = pace.pass_at = std::chrono::steady_clock::now();
+  pace.at = pace.pass_at = pace.synced_at = std::chrono::steady_clock::now();
   pace.convergence = Convergence(pace.at);
   pace.write_bytes_per_second = plan.agreed->write_bytes_per_second;
   return machine().migrate_to(socket, Deadline::in(kQmpPatience));
@@ -140,7 +140,7 @@ Status SourceCopy::Impl::take_event(const hypervisor::Event& event) {
     case EventKind::kDiskError:
     case EventKind::kLost:
       return fail(Code::kConflict, "the guest did not just run on: QEMU reported {}", event.word);
-    case EventKind::kMigrationPass:
+    case EventKind::kMigrationPass: pace.synced_at = event.at; return {};
     case EventKind::kResume:
     case EventKind::kPowerdown:
     case EventKind::kWakeup:

@@ -12,14 +12,21 @@ constexpr double kMeasurable = 0.1;  // seconds
 
 }  // namespace
 
+// Memory that is left if the guest stops now.
+std::uint64_t SourceCopy::Impl::memory_left(const hypervisor::MigrationStatus& status) const {
+  return left_if_stopped(status.remaining_bytes, pace.write_bytes_per_second,
+                         std::chrono::steady_clock::now() - pace.synced_at);
+}
+
 // Little always; or, where passes do not shrink the rest, what the allowed downtime carries.
 bool SourceCopy::Impl::little_remains(const hypervisor::MigrationStatus& status) const {
-  if (status.remaining_bytes <= kLittleBytes) return true;
+  const auto link = static_cast<std::uint64_t>(pace.bytes_per_second);
+  if (memory_left(status) <= little_bytes(*plan.max_downtime_ms, link)) return true;
   return pace.convergence.stuck() && fits_downtime(status);
 }
 
 bool SourceCopy::Impl::fits_downtime(const hypervisor::MigrationStatus& status) const {
-  return status.remaining_bytes + pace.dirty_leaves * image::kLeafBytes <=
+  return memory_left(status) + pace.dirty_leaves * image::kLeafBytes <=
          downtime_bytes(*plan.max_downtime_ms, static_cast<std::uint64_t>(pace.bytes_per_second));
 }
 

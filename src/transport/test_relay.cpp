@@ -68,6 +68,7 @@ void Relay::accept_loop() {
     near->set_no_delay(true);
     far->set_no_delay(true);
     const std::scoped_lock lock(mutex_);
+    if (refusing_) continue;  // since it was accepted: cut_all() has not seen it
     auto pair = std::make_shared<Pair>();
     pair->near.emplace(std::move(*near));
     pair->far.emplace(std::move(*far));

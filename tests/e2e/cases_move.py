@@ -302,7 +302,7 @@ def case_refusals(lab):
 def case_never_converges(lab):
     """A guest that writes faster than the link: said before, said during, given up with what to do; tuned, it moves."""
     zurich, bern = lab.pair()
-    zurich.create_vm("web-01", memory="256M", settings="guest.mem=64 guest.rate=60 guest.disk=100")
+    zurich.create_vm("web-01", memory="256M", settings="guest.mem=32 guest.rate=60 guest.disk=100")
     guest = zurich.start_vm("web-01")
     boot = guest.status()["boot"]
     slow = ["--live", "--bandwidth", "1M", "--max-downtime", "50"]
@@ -321,7 +321,7 @@ def case_never_converges(lab):
     assert guest.status()["boot"] == boot
 
     note("tuned on its way")
-    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "2M", "--max-downtime", "1", "--patience", "0")
+    move_id = zurich.begin_move("web-01", bern, "--live", "--bandwidth", "6M", "--max-downtime", "1", "--patience", "0")
     zurich.wait_move(move_id, lambda m: m.get("problem"))
     zurich.cli("moves", "tune", move_id, "--bandwidth", "0", "--max-downtime", "3000")
     zurich.wait_ended(move_id, "done")
