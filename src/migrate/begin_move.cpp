@@ -16,6 +16,8 @@ constexpr Milliseconds kQuorumPatience{3'000};
 constexpr Milliseconds kDialPatience{10'000};
 constexpr Milliseconds kCheckPatience{30'000};
 constexpr Milliseconds kQmpPatience{3'000};
+constexpr Milliseconds kSettledPatience{2'000};
+constexpr Milliseconds kSettledEvery{10};
 
 std::string where(const LocalVm& vm, const ledger::HostName& self) {
   return fmt::format("{} on {}", vm.machine ? "runs" : "is powered off", self.text());
@@ -63,6 +65,14 @@ Result<MigrateAnswer> MoveManager::Impl::migrate(const MigrateRequest& request, 
   return answer;
 }
 
+// A record of the VM's last start, stop or move may be a moment behind what was just shown of it.
+bool MoveManager::Impl::wait_settled(const ledger::VmId& vm, const Stop& stop) const {
+  const Deadline deadline = Deadline::in(kSettledPatience);
+  while (!options.host->records_settled(vm) || !outbox->settled(vm))
+    if (deadline.passed() || stop.sleep(kSettledEvery)) return false;
+  return true;
+}
+
 Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& question, const Stop& stop) {
   SourceFacts facts;
   facts.request = &request;
@@ -96,7 +106,7 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
   facts.quorum_answered = quorum ? quorum->answered.size() : 0;
   facts.quorum_needed = facts.state->member_set().quorum();
   facts.unfinished = SEALIFT_TRY(journal->unfinished(question.vm.id));
-  facts.records_settled = options.host->records_settled(question.vm.id) && outbox->settled(question.vm.id);
+  facts.records_settled = wait_settled(question.vm.id, stop);
   if (const auto last = facts.state->last_move(question.vm.id)) abort_unknown(*facts.state, *last);
   question.verdict.take(check_source(facts, options.host->facts()));
   question.quorum_answered = facts.quorum_answered;

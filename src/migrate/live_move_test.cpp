@@ -35,7 +35,7 @@ class LiveMoveTest : public MoveTest {
   }
   // Caught while it copies; tune() sets it free.
   ledger::MoveId copying() {
-    const ledger::MoveId move = begin_slowly(2 << 20);
+    const ledger::MoveId move = migrate(*zurich_, *bern_, "web", 2 << 20);
     wait_phase(*zurich_, move, "copying");
     return move;
   }

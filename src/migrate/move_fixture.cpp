@@ -106,26 +106,17 @@ void MoveTest::create(const std::string& vm, const std::string& disks) {
   ASSERT_TRUE(made) << made.error().message;
 }
 
-ledger::MoveId MoveTest::migrate(Side& from, const Side& to, const std::string& vm) {
+ledger::MoveId MoveTest::migrate(Side& from, const Side& to, const std::string& vm, std::uint64_t bandwidth) {
   MigrateRequest request;
   request.vm = vm;
   request.to = to.host_name();
+  request.bandwidth = bandwidth;
   const auto answer = from.moves->migrate(request, soon(), Stop());
   EXPECT_TRUE(answer) << answer.error().message;
   if (!answer) return {};
   for (const std::string& reason : answer->refused) ADD_FAILURE() << "refused: " << reason;
   EXPECT_TRUE(answer->id.has_value());
   return answer->id.value_or(ledger::MoveId{});
-}
-
-ledger::MoveId MoveTest::begin_slowly(std::uint64_t bandwidth) {
-  MigrateRequest request;
-  request.vm = "web";
-  request.to = bern_->host_name();
-  request.bandwidth = bandwidth;
-  const auto answer = zurich_->moves->migrate(request, soon(), Stop());
-  EXPECT_TRUE(answer && answer->id) << (answer ? "refused" : answer.error().message);
-  return answer && answer->id ? *answer->id : ledger::MoveId{};
 }
 
 MoveProgress MoveTest::wait_end(Side& side, const ledger::MoveId& move) {

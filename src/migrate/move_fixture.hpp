@@ -55,9 +55,8 @@ class MoveTest : public ::testing::Test {
 
   // A VM with a raw disk of random bytes and holes, and a qcow2 one; on zurich, powered off.
   void create(const std::string& vm, const std::string& disks);
-  ledger::MoveId migrate(Side& from, const Side& to, const std::string& vm);
-  // Of "web" from zurich to bern, so slow that it can be caught in the middle. A failure gives MoveId{}.
-  ledger::MoveId begin_slowly(std::uint64_t bandwidth);
+  // With a small bandwidth it can be caught in the middle. A failure gives MoveId{}.
+  ledger::MoveId migrate(Side& from, const Side& to, const std::string& vm, std::uint64_t bandwidth = 0);
   MoveProgress wait_end(Side& side, const ledger::MoveId& move);
   Bytes content(Side& side, const std::string& vm, std::size_t disk);  // as raw bytes
   file::Path random_image(const std::string& name, std::size_t bytes);

@@ -51,6 +51,7 @@ struct MoveManager::Impl {
     LocalVm vm;
   };
   Result<MigrateAnswer> migrate(const MigrateRequest& request, Deadline deadline, const Stop& stop);
+  bool wait_settled(const ledger::VmId& vm, const Stop& stop) const;
   Status ask_here(const MigrateRequest& request, Question& question, const Stop& stop);
   Status ask_there(Question& question, Deadline deadline, const Stop& stop);
   Result<ledger::MoveId> offer(Question& question);

@@ -40,7 +40,7 @@ TEST_F(MoveTest, ColdThereAndBackAgain) {
 
 TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
   create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
-  const ledger::MoveId move = begin_slowly(1 << 20);
+  const ledger::MoveId move = migrate(*zurich_, *bern_, "web", 1 << 20);
   ASSERT_NE(move, ledger::MoveId{});
   EXPECT_EQ(zurich_->moves->unfinished(zurich_->host->find("web")->id).value(), move);
   ASSERT_OK(zurich_->moves->abort(move.hex()));
@@ -55,7 +55,7 @@ TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {
 TEST_F(MoveTest, ColdGoesOnAfterARestartOfEitherDaemon) {
   const file::Path a = random_image("a.raw", 24 << 20);
   create("web", two_disks(a, random_image("b.raw", 9 << 20)));
-  const ledger::MoveId move = begin_slowly(4 << 20);
+  const ledger::MoveId move = migrate(*zurich_, *bern_, "web", 4 << 20);
   ASSERT_NE(move, ledger::MoveId{});
   for (Side* side : {bern_.get(), zurich_.get()}) {
     MoveProgress progress;
@@ -72,7 +72,7 @@ TEST_F(MoveTest, ColdGoesOnAfterARestartOfEitherDaemon) {
 
 TEST_F(MoveTest, ColdIsNotSealedWithoutAFreshAnswerOfTheQuorum) {
   create("web", two_disks(random_image("a.raw", 24 << 20), random_image("b.raw", 9 << 20)));
-  const ledger::MoveId move = begin_slowly(4 << 20);
+  const ledger::MoveId move = migrate(*zurich_, *bern_, "web", 4 << 20);
   ASSERT_NE(move, ledger::MoveId{});
   MoveProgress progress;
   while (progress.phase != "copying" && !progress.ended)

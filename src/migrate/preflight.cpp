@@ -110,8 +110,9 @@ void check_ledger(Verdict& verdict, const SourceFacts& facts) {
                   fmt::format("the ledger has an open move of this VM ({}): it is being aborted, try again",
                               last ? last->id.hex().substr(0, 12) : ""));
   }
-  verdict.check(facts.records_settled,
-                "a start or stop of the VM is not in the ledger yet: wait a moment and try again");
+  verdict.check(
+      facts.records_settled,
+      "a record of the VM's last start, stop or move is not in the ledger yet: wait a moment and try again");
   verdict.check(
       facts.quorum_answered >= facts.quorum_needed,
       fmt::format("no quorum: {} of the {} members needed answer; bring them back, or nothing can be "
