@@ -5,8 +5,7 @@
 #include "base/log.hpp"
 #include "host/impl.hpp"
 #include "image/hash_disk.hpp"
-#include "image/qemu_nbd.hpp"
-#include "image/raw_file.hpp"
+#include "image/open_image.hpp"
 #include "ledger/seal.hpp"
 
 namespace sealift::host {
@@ -17,34 +16,23 @@ namespace {
 
 constexpr std::size_t kLeavesNamedMax = 8;
 
-// A disk at rest as a block source: raw files directly, every other format through qemu-nbd.
-struct OpenDisk {
-  std::unique_ptr<image::QemuNbd> server;  // ended after the source
-  std::unique_ptr<image::BlockSource> source;
-};
-
-Result<OpenDisk> open_disk(const Host::Impl& impl, const PlaceRow& row, std::size_t index, const Stop& stop) {
-  OpenDisk out;
-  if (row.definition.disks[index].format == hypervisor::DiskFormat::kRaw) {
-    out.source = SEALIFT_TRY(image::RawFile::open(row.disks[index], image::Access::kReadOnly));
-    return out;
-  }
+Result<image::OpenImage> open_disk(const Host::Impl& impl, const PlaceRow& row, std::size_t index,
+                                   const Stop& stop) {
   const file::Path run = impl.run_directory_of(row.key);
-  SEALIFT_TRY_STATUS(file::make_private_directory(run));
-  SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(run, impl.guest));
-  SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(row.disks[index], impl.guest));
-  out.server =
-      SEALIFT_TRY(image::QemuNbd::start({.image = row.disks[index],
-                                         .format = std::string(to_string(row.definition.disks[index].format)),
-                                         .access = image::Access::kReadOnly,
-                                         .socket = run / "rest",
-                                         .log = impl.directory_of(row.key) / "rest.log",
-                                         .connections = 4,
-                                         .drop_to = impl.guest},
-                                        Deadline::in(30s), stop));
-  out.source = SEALIFT_TRY(
-      image::NbdDisk::open(out.server->connection(), image::Access::kReadOnly, Deadline::in(30s), stop));
-  return out;
+  const hypervisor::DiskFormat format = row.definition.disks[index].format;
+  if (format != hypervisor::DiskFormat::kRaw) {  // a qemu-nbd reads it
+    SEALIFT_TRY_STATUS(file::make_private_directory(run));
+    SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(run, impl.guest));
+    SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(row.disks[index], impl.guest));
+  }
+  return image::OpenImage::open({.image = row.disks[index],
+                                 .format = std::string(to_string(format)),
+                                 .access = image::Access::kReadOnly,
+                                 .socket = run / "rest",
+                                 .log = impl.directory_of(row.key) / "rest.log",
+                                 .connections = 4,
+                                 .drop_to = impl.guest},
+                                Deadline::in(30s), stop);
 }
 
 file::Path table_path(const Host::Impl& impl, const PlaceRow& row, std::size_t index,
@@ -72,13 +60,13 @@ Result<crypto::Digest> Host::Impl::disks_root(const PlaceRow& row, std::string_v
                                               const Stop& stop) {
   std::vector<ledger::SealPart> parts;
   for (std::size_t i = 0; i < row.disks.size(); ++i) {
-    OpenDisk disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
+    const image::OpenImage disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
     const file::Path path = table_path(*this, row, i, tables);
     SEALIFT_TRY_STATUS(file::remove_tree(path));
     const auto table = SEALIFT_TRY(image::LeafTable::open(path, row.definition.disks[i].size_bytes));
     const auto progress = [&](std::uint64_t done, std::uint64_t all) { show_progress(row, i, done, all); };
     const crypto::Digest root = SEALIFT_TRY(
-        image::hash_disk(*disk.source, *table, {.threads = 2, .stop = stop, .progress = progress}));
+        image::hash_disk(*disk.source(), *table, {.threads = 2, .stop = stop, .progress = progress}));
     SEALIFT_TRY_STATUS(table->sync());
     parts.push_back(part_of(row, i, root));
   }
@@ -93,13 +81,13 @@ Result<crypto::Digest> Host::Impl::changed_root(const PlaceRow& row, const Chang
     const std::uint64_t bytes = row.definition.disks[i].size_bytes;
     const auto table = SEALIFT_TRY(image::LeafTable::open(table_path(*this, row, i, kKeptTables), bytes));
     table->trust_claims();
-    OpenDisk disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
+    const image::OpenImage disk = SEALIFT_TRY(open_disk(*this, row, i, stop));
     Bytes scratch(image::kLeafBytes);
     for (std::size_t at = 0; at < changed[i].size(); ++at) {
       if (stop.stopped()) return fail(Code::kCancelled, "stopped while reading the disk");
       const std::uint64_t leaf = changed[i][at];
       const MutableByteView content = MutableByteView(scratch).first(image::leaf_length(bytes, leaf));
-      SEALIFT_TRY_STATUS(disk.source->read(leaf * image::kLeafBytes, content));
+      SEALIFT_TRY_STATUS(disk.source()->read(leaf * image::kLeafBytes, content));
       table->set(leaf, crypto::blake3(content));
       show_progress(row, i, at + 1, changed[i].size());
     }

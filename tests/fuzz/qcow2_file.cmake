@@ -1,0 +1,1 @@
+sealift_fuzz(qcow2_file image)
