@@ -86,6 +86,13 @@ std::vector<ledger::MoveId> HostForMoves::incoming_moves() {
   return moves;
 }
 
+std::vector<migrate::EarlierDisk> HostForMoves::earlier_disks(const ledger::VmId& vm) {
+  std::vector<migrate::EarlierDisk> disks;
+  for (host::KeptDisk& disk : host_.newest_copy(vm))
+    disks.push_back({std::move(disk.name), std::string(to_string(disk.format)), std::move(disk.path)});
+  return disks;
+}
+
 Result<std::shared_ptr<hypervisor::Machine>> HostForMoves::launch_incoming(const ledger::MoveId& move) {
   return host_.launch_incoming(move.hex(), Deadline::in(kStartWithin));
 }

@@ -27,6 +27,7 @@ class HostForMoves final : public migrate::LocalHost {
                                                const migrate::IncomingVm& vm) override;
   Result<migrate::IncomingPlace> incoming(const ledger::MoveId& move) override;
   std::vector<ledger::MoveId> incoming_moves() override;
+  std::vector<migrate::EarlierDisk> earlier_disks(const ledger::VmId& vm) override;
   Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const ledger::MoveId& move) override;
   Result<std::shared_ptr<hypervisor::Machine>> incoming_machine(const ledger::MoveId& move) override;
   Status adopt_incoming(const ledger::MoveId& move) override;

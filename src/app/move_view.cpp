@@ -31,6 +31,8 @@ std::string disk_line(const Json& disk) {
   const std::uint64_t total = number_field(disk, "total_bytes");
   std::string text = fmt::format("{}  {}, sent {}", percent(number_field(disk, "done_bytes"), total),
                                  human_bytes(total), human_bytes(number_field(disk, "sent_bytes")));
+  if (number_field(disk, "had_bytes") > 0)
+    text += fmt::format(", had {}", human_bytes(number_field(disk, "had_bytes")));
   if (number_field(disk, "round") > 0) text += fmt::format(", round {}", number_field(disk, "round"));
   return line_of(field(disk, "name"), text);
 }

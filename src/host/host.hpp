@@ -101,6 +101,8 @@ class Host {
   Status drop_recovery(const ledger::VmId& vm);       // erased; missing is fine
 
   std::vector<QuarantineEntry> quarantine_list();
+  // Disks of the VM's newest entry that is whole; empty: there is none. They may be purged at any time.
+  std::vector<KeptDisk> newest_copy(const ledger::VmId& vm);
   Status purge(const std::string& entry_id);  // kNotFound
   std::size_t purge_expired();                // by the clock; how many
 

@@ -126,6 +126,30 @@ std::vector<QuarantineEntry> Host::quarantine_list() {
   return out;
 }
 
+std::vector<KeptDisk> Host::newest_copy(const ledger::VmId& vm) {
+  auto rows = impl_->inventory->quarantine();
+  if (!rows) {
+    log_error("journal", {{"why", rows.error().message}});
+    return {};
+  }
+  std::ranges::sort(*rows, std::ranges::greater(), &QuarantineRow::since_ms);
+  for (const QuarantineRow& row : *rows) {
+    if (row.vm != vm) continue;
+    const auto copy = impl_->copy_in_quarantine(row);
+    if (!copy) {
+      log_info("quarantine.not_whole", {{"entry", row.id}, {"why", copy.error().message}});
+      continue;
+    }
+    std::vector<KeptDisk> disks;
+    for (std::size_t i = 0; i < copy->parsed.definition.disks.size(); ++i) {
+      const hypervisor::DiskSource& source = copy->parsed.sources.disks[i];
+      disks.push_back({copy->parsed.definition.disks[i].name, source.format, source.path});
+    }
+    return disks;
+  }
+  return {};
+}
+
 // By its id or, where that is only one, by its first digits.
 Status Host::purge(const std::string& entry_id) {
   std::vector<QuarantineRow> found;

@@ -80,6 +80,13 @@ struct PreparedCopy {
   std::string accepted;  // why this root is taken though the ledger has another, or none
 };
 
+// A disk of a copy in quarantine.
+struct KeptDisk {
+  std::string name;
+  hypervisor::DiskFormat format = hypervisor::DiskFormat::kRaw;
+  file::Path path;
+};
+
 struct QuarantineEntry {
   std::string id;  // the move's id in hex, or "removed-" and the VM's id, or "lost-", the id and a number
   ledger::VmId vm;

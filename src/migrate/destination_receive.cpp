@@ -6,12 +6,8 @@
 #include <thread>
 
 #include "hypervisor/qemu/machine.hpp"
-#include "image/nbd.hpp"
-#include "image/qemu_img.hpp"
-#include "image/qemu_nbd.hpp"
-#include "image/raw_file.hpp"
-#include "migrate/disk/receiver.hpp"
 #include "migrate/disk/sender.hpp"
+#include "migrate/incoming_disks.hpp"
 #include "migrate/memory_parts.hpp"
 #include "migrate/progress_pump.hpp"
 #include "migrate/relay/relay.hpp"
@@ -25,28 +21,9 @@ using hypervisor::MigrationPhase;
 
 namespace {
 
-constexpr Milliseconds kNbdPatience{20'000};
-constexpr Milliseconds kCreatePatience{60'000};
 constexpr Milliseconds kOfferPatience{3'600'000};
 constexpr Milliseconds kQmpPatience{10'000};
 constexpr Milliseconds kLoadPatience{60'000};  // after the last round
-
-struct Image {
-  std::unique_ptr<image::RawFile> raw;
-  std::unique_ptr<image::QemuNbd> server;
-  std::unique_ptr<image::NbdDisk> disk;  // goes before its server
-  image::BlockSink* sink() const {
-    return raw ? static_cast<image::BlockSink*>(raw.get()) : static_cast<image::BlockSink*>(disk.get());
-  }
-  image::BlockSource* source() const {
-    return raw ? static_cast<image::BlockSource*>(raw.get()) : static_cast<image::BlockSource*>(disk.get());
-  }
-  Status close() {
-    raw.reset();
-    disk.reset();
-    return server ? server->end(Deadline::in(kNbdPatience)) : Status{};
-  }
-};
 
 Status sync_file(const file::Path& path) {
   const UniqueFd fd = SEALIFT_TRY(file::open(path, O_RDONLY));
@@ -61,8 +38,7 @@ struct DestinationReceive::Impl {
 
   ReceivePlan plan;
   IncomingPlace place;
-  std::vector<Image> images;
-  std::vector<std::unique_ptr<image::LeafTable>> tables;
+  std::unique_ptr<IncomingDisks> disks;
   std::unique_ptr<DiskReceiver> receiver;
   std::unique_ptr<SideFileReceiver> files;
   std::jthread file_thread;
@@ -77,7 +53,6 @@ struct DestinationReceive::Impl {
   bool live() const { return plan.agreed->request.vm.live; }
   unsigned workers() const { return std::clamp(plan.agreed->request.channels, 1U, kDiskWorkersMax); }
 
-  Status open_disk(std::size_t index, const Stop& stop);
   Status launch(const Stop& stop);
   Status take_rounds(const Stop& stop);
   Status take_files(const Stop& stop);
@@ -102,53 +77,13 @@ Result<std::unique_ptr<DestinationReceive>> DestinationReceive::open(ReceivePlan
 Status DestinationReceive::prepare(const Stop& stop) {
   Impl& in = *impl_;
   in.place = SEALIFT_TRY(in.plan.host->make_incoming(in.plan.move, in.plan.agreed->request.vm));
-  if (in.place.placement.disks.size() != in.definition().disks.size())
-    return fail(Code::kInternal, "the incoming place has {} disks, the VM {}",
-                in.place.placement.disks.size(), in.definition().disks.size());
-  for (std::size_t i = 0; i < in.definition().disks.size(); ++i) SEALIFT_TRY_STATUS(in.open_disk(i, stop));
+  in.disks = SEALIFT_TRY(
+      IncomingDisks::open(in.plan.agreed->request.vm, in.place, *in.plan.host, in.plan.scratch, stop));
   transport::Session& session = in.plan.talk->session();
   in.files = std::make_unique<SideFileReceiver>(session, in.place.directory,
                                                 hypervisor::side_files(in.definition()));
-  if (!in.images.empty()) {
-    std::vector<DestinationDisk> disks;
-    for (std::size_t i = 0; i < in.images.size(); ++i)
-      disks.push_back({in.images[i].sink(), in.images[i].source(), in.tables[i].get()});
-    ReceiverOptions options;
-    options.workers = in.workers();
-    in.receiver = SEALIFT_TRY(DiskReceiver::open(session, std::move(disks), options));
-  }
-  return {};
-}
-
-Status DestinationReceive::Impl::open_disk(std::size_t index, const Stop& stop) {
-  const IncomingDisk& disk = plan.agreed->request.vm.disks[index];
-  const file::Path& path = place.placement.disks[index];
-  Status created = image::create(path, disk.format, disk.virtual_bytes, Deadline::in(kCreatePatience), stop);
-  if (!created && created.error().code != Code::kConflict)
-    return created;  // there already: a cold move goes on
-  const auto user = plan.host->guest_user();
-  SEALIFT_TRY_STATUS(hypervisor::qemu::give_to_guest_user(path, user));
-  tables.push_back(
-      SEALIFT_TRY(image::LeafTable::open(place.directory / (disk.name + ".leaves"), disk.virtual_bytes)));
-  Image image;
-  if (disk.format == "raw") {
-    image.raw = SEALIFT_TRY(image::RawFile::open(path, image::Access::kReadWrite));
-  } else {
-    image::QemuNbdOptions options;
-    options.image = path;
-    options.format = disk.format;
-    options.access = image::Access::kReadWrite;
-    options.socket = plan.scratch / (disk.name + ".s");
-    options.log = plan.scratch / (disk.name + ".log");
-    options.drop_to = user;
-    image.server = SEALIFT_TRY(image::QemuNbd::start(options, Deadline::in(kNbdPatience), stop));
-    image.disk = SEALIFT_TRY(image::NbdDisk::open(image.server->connection(), image::Access::kReadWrite,
-                                                  Deadline::in(kNbdPatience), stop));
-  }
-  if (image.source()->size_bytes() != disk.virtual_bytes)
-    return fail(Code::kConflict, "{} has {} bytes instead of {}", path.string(), image.source()->size_bytes(),
-                disk.virtual_bytes);
-  images.push_back(std::move(image));
+  if (!in.disks->empty())
+    in.receiver = SEALIFT_TRY(DiskReceiver::open(session, in.disks->ends(), {.workers = in.workers()}));
   return {};
 }
 
@@ -180,7 +115,7 @@ Status DestinationReceive::receive(const Stop& stop) {
     SEALIFT_TRY_STATUS(in.take_rounds(stop));
   }
   SEALIFT_TRY_STATUS(in.close_images());
-  for (const auto& table : in.tables) in.roots.push_back(SEALIFT_TRY(table->root()));
+  in.roots = SEALIFT_TRY(in.disks->roots());
   return in.live() ? in.wait_loaded(stop) : Status{};
 }
 
@@ -191,6 +126,7 @@ void DestinationReceive::Impl::show() {
     for (std::size_t i = 0; i < progress.disks.size() && i < stats.disks.size(); ++i) {
       progress.disks[i].done_bytes = std::max(progress.disks[i].done_bytes, stats.disks[i].done_bytes);
       progress.disks[i].sent_bytes = stats.disks[i].sent_bytes;
+      progress.disks[i].had_bytes = stats.disks[i].had_bytes;
     }
   });
 }
@@ -231,8 +167,7 @@ Status DestinationReceive::Impl::take_rounds(const Stop& stop) {
 
 Status DestinationReceive::Impl::close_images() {
   receiver.reset();
-  for (Image& image : images) SEALIFT_TRY_STATUS(image.close());
-  return {};
+  return disks->close();
 }
 
 // QEMU has loaded everything and is paused. It never starts by itself (-S).

@@ -55,6 +55,13 @@ struct IncomingPlace {
   hypervisor::Placement placement;  // disks named, not made
 };
 
+// A disk of a VM that left, in quarantine here. Nothing of it is trusted or changed.
+struct EarlierDisk {
+  std::string name;
+  std::string format;  // its own
+  file::Path path;
+};
+
 class LocalHost {
  public:
   virtual ~LocalHost() = default;
@@ -84,6 +91,8 @@ class LocalHost {
   virtual Result<IncomingPlace> make_incoming(const ledger::MoveId& move, const IncomingVm& vm) = 0;
   virtual Result<IncomingPlace> incoming(const ledger::MoveId& move) = 0;  // kNotFound
   virtual std::vector<ledger::MoveId> incoming_moves() = 0;                // of places that were not adopted
+  // Of the newest copy of this VM that is whole; empty: there is none.
+  virtual std::vector<EarlierDisk> earlier_disks(const ledger::VmId& vm) = 0;
   // A QEMU that waits for the stream; its process is remembered under the move.
   virtual Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const ledger::MoveId& move) = 0;
   // The same one after a restart of the daemon; kNotFound: it is gone.

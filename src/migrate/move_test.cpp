@@ -1,3 +1,6 @@
+#include <fcntl.h>
+
+#include "image/block.hpp"
 #include "migrate/move_fixture.hpp"
 
 // Moves between two hosts in one process: real disks, real sessions over loopback.
@@ -32,10 +35,40 @@ TEST_F(MoveTest, ColdThereAndBackAgain) {
   EXPECT_EQ(vm->epoch.value, 1U);
 
   const ledger::MoveId back = migrate(*bern_, *zurich_, "web");
-  EXPECT_EQ(wait_end(*bern_, back).outcome, custody::Outcome::kMoved);
+  const MoveProgress returned = wait_end(*bern_, back);
+  EXPECT_EQ(returned.outcome, custody::Outcome::kMoved);
   EXPECT_EQ(wait_end(*zurich_, back).outcome, custody::Outcome::kMoved);
   EXPECT_TRUE(content(*zurich_, "web", 0) == *file::read(a, 1U << 30U));
+  EXPECT_TRUE(content(*zurich_, "web", 1) == *file::read(b, 1U << 30U));
   EXPECT_EQ(shared_->state()->vm(vm->id)->epoch.value, 2U);
+  // Zurich has both disks in quarantine: they are named, not sent.
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_GT(moved.disks[i].sent_bytes, 0U);
+    EXPECT_EQ(moved.disks[i].had_bytes, 0U);
+    EXPECT_EQ(returned.disks[i].sent_bytes, 0U);
+    EXPECT_EQ(returned.disks[i].had_bytes, moved.disks[i].sent_bytes);
+  }
+  EXPECT_EQ(zurich_->host->quarantine_list().size(), 1U);
+
+  // Bern's copy is altered, zurich's purged: the one costs a leaf, the other everything.
+  const auto kept = bern_->host->newest_copy(vm->id);
+  ASSERT_EQ(kept.size(), 2U);
+  const auto raw = file::open(kept[0].path, O_RDWR);
+  ASSERT_TRUE(raw);
+  Bytes byte(1);
+  ASSERT_OK(file::read_exact(raw->get(), byte, 100, kept[0].path));
+  byte[0] ^= 1U;
+  ASSERT_OK(file::write_exact(raw->get(), byte, 100, kept[0].path));
+  const MoveProgress again = wait_end(*zurich_, migrate(*zurich_, *bern_, "web"));
+  EXPECT_EQ(again.outcome, custody::Outcome::kMoved) << again.message;
+  EXPECT_EQ(again.disks[0].sent_bytes, image::kLeafBytes);
+  EXPECT_EQ(again.disks[1].sent_bytes, 0U);
+  for (const auto& entry : zurich_->host->quarantine_list()) ASSERT_OK(zurich_->host->purge(entry.id));
+  const MoveProgress last = wait_end(*bern_, migrate(*bern_, *zurich_, "web"));
+  EXPECT_EQ(last.outcome, custody::Outcome::kMoved) << last.message;
+  EXPECT_EQ(last.disks[0].sent_bytes, moved.disks[0].sent_bytes);
+  EXPECT_EQ(last.disks[0].had_bytes, 0U);
+  EXPECT_TRUE(content(*zurich_, "web", 0) == *file::read(a, 1U << 30U));
 }
 
 TEST_F(MoveTest, ColdAbortLeavesTheVmAndTheNextMoveSucceeds) {

@@ -27,6 +27,7 @@ Json disks_json(const std::vector<DiskProgress>& disks) {
                      {"total_bytes", disk.total_bytes},
                      {"done_bytes", disk.done_bytes},
                      {"sent_bytes", disk.sent_bytes},
+                     {"had_bytes", disk.had_bytes},
                      {"round", disk.round}});
   return array;
 }
@@ -131,7 +132,8 @@ MoveProgress progress_from_json(const Json& json) {
   for (const Json& disk : json::array(json, "disks").value_or(Json::array())) {
     const auto number = [&](std::string_view field) { return json::number(disk, field).value_or(0); };
     progress.disks.push_back({json::text(disk, "name").value_or(""), number("total_bytes"),
-                              number("done_bytes"), number("sent_bytes"), number("round")});
+                              number("done_bytes"), number("sent_bytes"), number("had_bytes"),
+                              number("round")});
   }
   if (json::has(json, "report")) progress.report = report_from(json.at("report"));
   return progress;

@@ -22,6 +22,7 @@ struct DiskProgress {
   std::uint64_t total_bytes = 0;
   std::uint64_t done_bytes = 0;  // counted at the destination
   std::uint64_t sent_bytes = 0;  // in records, before compression
+  std::uint64_t had_bytes = 0;   // not sent, because the destination had them
   std::uint64_t round = 0;
 };
 
@@ -75,9 +76,9 @@ struct MoveProgress {
 // The API's form:
 //   {"id", "vm", "vm_id", "from", "to", "role", "mode", "state", "phase", "ended", "message", "problem",
 //   "waiting", "unanswered_since" (absent: nothing is late), "checks", "expected", "warnings": [text], "map",
-//   "switch", "disks": [{"name", "total_bytes", "done_bytes", "sent_bytes", "round"}], "memory": {…} or null,
-//   "report": {"total_ms", "pause_ms", "pause_parts_ms": {…}, "verified": […], "source", "receipt"} or
-//   absent, "began", "version"}
+//   "switch", "disks": [{"name", "total_bytes", "done_bytes", "sent_bytes", "had_bytes", "round"}],
+//   "memory": {…} or null, "report": {"total_ms", "pause_ms", "pause_parts_ms": {…}, "verified": […],
+//   "source", "receipt"} or absent, "began", "version"}
 // state: "running" until ended, then "done", "aborted", "returned" or "lost".
 Json to_json(const MoveProgress& progress);
 // Of an ended move, from this host's own journal; what is missing or odd is left empty.

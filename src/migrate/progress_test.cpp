@@ -17,8 +17,14 @@ TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
                                .verified = {"vda: content root 5f0c", "memory: both ends agree"},
                                .source = "frozen copy ended; disks in quarantine",
                                .receipt = "/var/lib/sealift/receipts/web-01-e1.receipt"};
+  progress.disks = {
+      {.name = "vda", .total_bytes = 80, .done_bytes = 80, .sent_bytes = 31, .had_bytes = 40, .round = 3}};
   const auto back = progress_from_json(to_json(progress));
   ASSERT_TRUE(back.report);
+  ASSERT_EQ(back.disks.size(), 1U);
+  EXPECT_EQ(back.disks[0].sent_bytes, 31U);
+  EXPECT_EQ(back.disks[0].had_bytes, 40U);
+  EXPECT_EQ(back.disks[0].round, 3U);
   EXPECT_EQ(back.report->total_ms, progress.report->total_ms);
   EXPECT_EQ(back.report->pause_ms, progress.report->pause_ms);
   EXPECT_EQ(back.report->pause_parts_ms, progress.report->pause_parts_ms);

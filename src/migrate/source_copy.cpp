@@ -1,5 +1,6 @@
 #include "migrate/source_copy.hpp"
 
+#include "image/open_image.hpp"
 #include "migrate/memory_parts.hpp"
 #include "migrate/progress_pump.hpp"
 #include "migrate/source_copy_impl.hpp"
@@ -11,38 +12,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Milliseconds kOfferPatience{3'600'000};  // the destination hashes what it has of an earlier session
+constexpr Milliseconds kOfferPatience{3'600'000};  // the destination hashes what it has already
+constexpr Milliseconds kOfferUnnoticed{2'000};
 constexpr Milliseconds kDurablePatience{600'000};
 constexpr Milliseconds kNbdPatience{20'000};
 
-// An image at rest, however it is read.
-struct Image {
-  std::unique_ptr<image::RawFile> raw;
-  std::unique_ptr<image::QemuNbd> server;
-  std::unique_ptr<image::NbdDisk> disk;  // goes before its server
-  image::BlockSource* source() const {
-    return raw ? static_cast<image::BlockSource*>(raw.get()) : static_cast<image::BlockSource*>(disk.get());
-  }
-};
-
-Result<Image> open_image(const CopyPlan& plan, std::size_t index, const Stop& stop) {
+Result<image::OpenImage> open_image(const CopyPlan& plan, std::size_t index, const Stop& stop) {
   const auto& disk = plan.vm.definition.disks[index];
-  const file::Path& path = plan.vm.placement.disks[index];
-  Image image;
-  if (disk.format == hypervisor::DiskFormat::kRaw) {
-    image.raw = SEALIFT_TRY(image::RawFile::open(path, image::Access::kReadOnly));
-    return image;
-  }
   image::QemuNbdOptions options;
-  options.image = path;
+  options.image = plan.vm.placement.disks[index];
   options.format = to_string(disk.format);
   options.socket = plan.scratch / (disk.name + ".s");
   options.log = plan.scratch / (disk.name + ".log");
   options.drop_to = plan.guest_user;
-  image.server = SEALIFT_TRY(image::QemuNbd::start(options, Deadline::in(kNbdPatience), stop));
-  image.disk = SEALIFT_TRY(image::NbdDisk::open(image.server->connection(), image::Access::kReadOnly,
-                                                Deadline::in(kNbdPatience), stop));
-  return image;
+  return image::OpenImage::open(options, Deadline::in(kNbdPatience), stop);
 }
 
 }  // namespace
@@ -74,7 +57,26 @@ Status SourceCopy::Impl::open_sender(const Stop& stop) {
   SenderOptions options;
   options.workers = workers();
   sender = SEALIFT_TRY(DiskSender::open(session, std::move(disks), options));
-  return sender->take_offer(Deadline::in(kOfferPatience), stop);
+  return take_offer(stop);
+}
+
+// Mostly there is nothing to offer and no time passes. Where the destination reads an older copy first, that
+// is what the move waits for.
+Status SourceCopy::Impl::take_offer(const Stop& stop) {
+  const auto from = std::chrono::steady_clock::now();
+  const std::string words = plan.agreed->to.text() + ", which reads what it has of the VM";
+  Status taken;
+  {
+    const ProgressPump pump([&] {
+      if (std::chrono::steady_clock::now() - from < kOfferUnnoticed) return;
+      plan.update([&](MoveProgress& progress) { progress.waiting = words; });
+    });
+    taken = sender->take_offer(Deadline::in(kOfferPatience), stop);
+  }
+  plan.update([&](MoveProgress& progress) {
+    if (progress.waiting == words) progress.waiting.clear();
+  });
+  return taken;
 }
 
 // Before anything else: the destination's QEMU needs them to start.
@@ -92,6 +94,7 @@ void SourceCopy::Impl::show() {
     for (std::size_t i = 0; i < progress.disks.size() && i < stats.disks.size(); ++i) {
       progress.disks[i].done_bytes = std::max(progress.disks[i].done_bytes, stats.disks[i].done_bytes);
       progress.disks[i].sent_bytes = stats.disks[i].sent_bytes;
+      progress.disks[i].had_bytes = stats.disks[i].had_bytes;
       progress.disks[i].round = sender->rounds();
     }
   });
@@ -112,7 +115,7 @@ Status SourceCopy::Impl::count_roots() {
 
 Status SourceCopy::copy_cold(const Stop& stop) {
   Impl& in = *impl_;
-  std::vector<Image> images;
+  std::vector<image::OpenImage> images;
   std::vector<RoundDisk> round;
   for (std::size_t i = 0; i < in.tables.size(); ++i) {
     images.push_back(SEALIFT_TRY(open_image(in.plan, i, stop)));

@@ -40,6 +40,7 @@ struct SourceCopy::Impl {
 
   Status open_tables();
   Status open_sender(const Stop& stop);
+  Status take_offer(const Stop& stop);
   Status send_side_files(const Stop& stop);
   void show();  // counters into the progress
   // Says the round and waits until it is durable at the destination.

@@ -75,6 +75,13 @@ std::vector<ledger::MoveId> HostSide::incoming_moves() {
   return moves;
 }
 
+std::vector<EarlierDisk> HostSide::earlier_disks(const ledger::VmId& vm) {
+  std::vector<EarlierDisk> disks;
+  for (host::KeptDisk& disk : host_.newest_copy(vm))
+    disks.push_back({std::move(disk.name), std::string(to_string(disk.format)), std::move(disk.path)});
+  return disks;
+}
+
 Result<std::shared_ptr<hypervisor::Machine>> HostSide::launch_incoming(const ledger::MoveId& move) {
   return host_.launch_incoming(move.hex(), Deadline::in(kStartPatience));
 }

@@ -30,6 +30,7 @@ class HostSide final : public LocalHost {
   Result<IncomingPlace> make_incoming(const ledger::MoveId& move, const IncomingVm& vm) override;
   Result<IncomingPlace> incoming(const ledger::MoveId& move) override;
   std::vector<ledger::MoveId> incoming_moves() override;
+  std::vector<EarlierDisk> earlier_disks(const ledger::VmId& vm) override;
   Result<std::shared_ptr<hypervisor::Machine>> launch_incoming(const ledger::MoveId& move) override;
   Result<std::shared_ptr<hypervisor::Machine>> incoming_machine(const ledger::MoveId& move) override;
   Status adopt_incoming(const ledger::MoveId& move) override;

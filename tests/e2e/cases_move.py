@@ -112,6 +112,87 @@ def case_cold(lab):
         host.text("ledger", "verify")
 
 
+def disk_bytes(move, what):
+    return sum(disk[what] for disk in move["disks"])
+
+
+def kept_disks(host, vm):
+    """The disk files of the VM's newest entry in quarantine."""
+    entries = [entry for entry in host.cli("quarantine", "list")["entries"] if entry["vm"] == vm]
+    newest = max(entries, key=lambda entry: entry["since"])["id"]
+    return sorted((host.state / "pools/default/.quarantine" / newest).iterdir())
+
+
+def alter(path, at, data=None):
+    """Other bytes there; without data one bit is flipped."""
+    with open(path, "r+b") as file:
+        byte = os.pread(file.fileno(), 1, at)[0]
+        os.pwrite(file.fileno(), data or bytes([byte ^ 0x10]), at)
+
+
+def case_the_way_back(lab):
+    """What a VM left behind in quarantine is not sent when it comes back, cold and live, raw and qcow2: only what changed since,
+    or was altered there; also when the destination is killed meanwhile. After a purge everything is sent."""
+    zurich, bern = lab.pair()
+    lab.folder.joinpath("seed.raw").write_bytes(lab.random.randbytes(100 << 20))
+    seed = f'source = "{lab.folder}/seed.raw"\nsource_format = "raw"'
+    zurich.create_vm(
+        "web-01",
+        disks=[("raw", "160M", seed), ("qcow2", "160M", seed)],
+        settings="guest.mem=16 guest.disk=200 guest.span=4",
+    )
+    there = migrate(zurich, bern, "web-01", "--cold")
+    everything = disk_bytes(there, "sent_bytes")
+    assert everything == 200 << 20 and disk_bytes(there, "had_bytes") == 0, there["disks"]
+
+    note("back, live, after the guest wrote a little")
+    guest = bern.start_vm("web-01")
+    guest.verify()
+    boot = guest.status()["boot"]
+    move = migrate(bern, zurich, "web-01", "--live")
+    note(f"sent {disk_bytes(move, 'sent_bytes') >> 20} MiB, had {disk_bytes(move, 'had_bytes') >> 20} MiB")
+    assert all(0 < disk["sent_bytes"] < 30 << 20 for disk in move["disks"]), move["disks"]
+    assert all(disk["had_bytes"] > 80 << 20 for disk in move["disks"]), move["disks"]
+    assert ", had " in bern.text("moves", "show", move["id"])
+    check_receipt(bern, move, "web-01")
+    guest = zurich.guest()
+    guest.wait_ready()
+    guest.verify()
+    assert guest.status()["boot"] == boot
+    zurich.cli("vm", "stop", "web-01")
+
+    note("there, cold")
+    move = migrate(zurich, bern, "web-01", "--cold")
+    note(f"sent {disk_bytes(move, 'sent_bytes') >> 10} KiB, had {disk_bytes(move, 'had_bytes') >> 20} MiB")
+    assert all(disk["sent_bytes"] < 20 << 20 and disk["had_bytes"] > 80 << 20 for disk in move["disks"]), move["disks"]
+
+    note("back, cold, one bit flipped in each copy that waits there")
+    for path in kept_disks(zurich, "web-01"):
+        alter(path, 50 << 20)
+    move = migrate(bern, zurich, "web-01", "--cold")
+    assert [disk["sent_bytes"] for disk in move["disks"]] == [256 << 10] * 2, move["disks"]
+    check_receipt(bern, move, "web-01")
+
+    note("there, cold, much altered, and the destination killed in the middle")
+    for path in kept_disks(bern, "web-01"):
+        alter(path, 30 << 20, lab.random.randbytes(30 << 20))
+    move_id = zurich.begin_move("web-01", bern, "--cold", "--bandwidth", "8M")
+    move = zurich.wait_move(move_id, lambda m: m["ended"] or disk_bytes(m, "had_bytes") > 0)
+    assert not move["ended"], move
+    bern.restart()
+    zurich.wait_ended(move_id, "done")
+    wait_until("bern to have web-01", lambda: bern.has_vm("web-01"))
+    bern.start_vm("web-01").verify()
+    bern.cli("vm", "stop", "web-01")
+
+    note("purged: everything is sent")
+    for entry in zurich.cli("quarantine", "list")["entries"]:
+        zurich.cli("quarantine", "purge", entry["id"])
+    move = migrate(bern, zurich, "web-01", "--cold")
+    assert disk_bytes(move, "sent_bytes") >= everything and disk_bytes(move, "had_bytes") == 0, move["disks"]
+    zurich.start_vm("web-01").verify()
+
+
 def live_there_and_back(lab, disks, firmware, settings, memory="160M"):
     zurich, bern = lab.pair()
     zurich.create_vm("web-01", disks=disks, firmware=firmware, memory=memory, settings=settings)

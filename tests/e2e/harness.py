@@ -216,13 +216,14 @@ class Host:
             f'cmdline = "console=ttyS0 quiet panic=-1 guest.seed={self.lab.seed} {settings}"',
             more,
         ]
-        for number, (image_format, size) in enumerate(disks):
+        for number, (image_format, size, *of_disk) in enumerate(disks):
             lines += [
                 "[[disk]]",
                 f'name = "vd{chr(97 + number)}"',
                 f'size = "{size}"',
                 f'format = "{image_format}"',
                 f'pool = "{pool}"',
+                *of_disk,
             ]
         if network:
             lines += ["[[network]]", f'name = "{network}"']

@@ -22,7 +22,9 @@ CopyStats CopyCounters::snapshot() const {
   out.write_ms = ms(Stage::kWrite);
   out.flush_ms = ms(Stage::kFlush);
   for (std::size_t i = 0; i < disks_; ++i) {
-    out.disks.push_back({.done_bytes = per_disk_[i].done.load(), .sent_bytes = per_disk_[i].sent.load()});
+    out.disks.push_back({.done_bytes = per_disk_[i].done.load(),
+                         .sent_bytes = per_disk_[i].sent.load(),
+                         .had_bytes = per_disk_[i].had.load()});
   }
   return out;
 }

@@ -24,6 +24,7 @@ class CopyCounters {
   void add(Amount amount, std::uint64_t bytes) { bump(amounts_[static_cast<std::size_t>(amount)], bytes); }
   void done(std::size_t disk, std::uint64_t bytes) { bump(per_disk_[disk].done, bytes); }
   void sent(std::size_t disk, std::uint64_t bytes) { bump(per_disk_[disk].sent, bytes); }
+  void had(std::size_t disk, std::uint64_t bytes) { bump(per_disk_[disk].had, bytes); }
   void begin_round() {
     for (std::size_t i = 0; i < disks_; ++i) per_disk_[i].done = 0;
   }
@@ -33,6 +34,7 @@ class CopyCounters {
   struct Disk {
     std::atomic<std::uint64_t> done{0};
     std::atomic<std::uint64_t> sent{0};
+    std::atomic<std::uint64_t> had{0};
   };
   static void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
     counter.fetch_add(by, std::memory_order_relaxed);

@@ -10,6 +10,7 @@ namespace sealift::migrate {
 struct DiskCopied {
   std::uint64_t done_bytes = 0;  // of this round, holes included: sent (sender), written or known (receiver)
   std::uint64_t sent_bytes = 0;  // of all rounds, in data records, before compression
+  std::uint64_t had_bytes = 0;   // of all rounds: not sent, because the destination had them
 };
 
 // Times are summed over the workers, so they may exceed the wall clock.
@@ -20,7 +21,7 @@ struct CopyStats {
   std::uint64_t data_bytes = 0;        // in data and zstd records, before compression
   std::uint64_t compressed_bytes = 0;  // of those: what was compressed, before
   std::uint64_t record_bytes = 0;      // records' plaintext, as it went over the wire
-  double read_ms = 0;                  // sender
+  double read_ms = 0;                  // sender; receiver: of an earlier copy
   double hash_ms = 0;
   double compress_ms = 0;  // receiver: decompress
   double send_ms = 0;      // sender: seal and wait for the window

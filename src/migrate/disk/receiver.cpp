@@ -12,6 +12,15 @@ namespace sealift::migrate {
 namespace {
 
 constexpr transport::StreamId kFirstStream = 1;
+constexpr Milliseconds kStockPatience{900'000};  // the source waits meanwhile
+
+// What is offered of a leaf: what the image itself has, or else an earlier copy. Zeros are not: the source
+// announces them anyway.
+std::optional<crypto::Digest> offered(const DestinationDisk& disk, std::uint64_t leaf) {
+  const auto own = disk.table->digest(leaf);
+  if (own) return *own == disk.table->zero_digest(leaf) ? std::nullopt : own;
+  return disk.earlier != nullptr ? disk.earlier->digest(leaf) : std::nullopt;
+}
 
 }  // namespace
 
@@ -76,10 +85,14 @@ Status DiskReceiver::Impl::verify(const image::LeafTable::Progress& progress, co
     SEALIFT_TRY(disk.table->verify_claims(*disk.content, options.workers, stop, of_disk));
     before += disk.table->leaves();
   }
+  const Deadline until = Deadline::in(kStockPatience);
+  for (const DestinationDisk& disk : disks) {
+    if (disk.earlier == nullptr) continue;
+    SEALIFT_TRY_STATUS(disk.earlier->take_stock(*disk.table, options.workers, until, stop));
+  }
   return {};
 }
 
-// Zeros are not offered: the source announces them anyway.
 Status DiskReceiver::Impl::offer_all(Deadline deadline, const Stop& stop) {
   auto writer = session.writer(kFirstStream);
   DiskRecordHeader header{.kind = DiskRecordKind::kKnown};
@@ -91,12 +104,10 @@ Status DiskReceiver::Impl::offer_all(Deadline deadline, const Stop& stop) {
     return writer.commit(bytes, deadline, stop);
   };
   for (std::size_t i = 0; i < disks.size(); ++i) {
-    const image::LeafTable& table = *disks[i].table;
-    for (std::uint64_t leaf = 0; leaf < table.leaves(); ++leaf) {
-      const auto digest = table.digest(leaf);
-      const bool offered = digest && *digest != table.zero_digest(leaf);
-      if (!offered || header.count == kDigestsMax) SEALIFT_TRY_STATUS(commit());
-      if (!offered) continue;
+    for (std::uint64_t leaf = 0; leaf < disks[i].table->leaves(); ++leaf) {
+      const auto digest = offered(disks[i], leaf);
+      if (!digest || header.count == kDigestsMax) SEALIFT_TRY_STATUS(commit());
+      if (!digest) continue;
       if (header.count == 0) header.disk = static_cast<std::uint16_t>(i), header.first = leaf;
       const auto place = writer.buffer().begin() + kDiskRecordHeaderBytes +
                          static_cast<std::ptrdiff_t>(header.count * kDigestBytes);

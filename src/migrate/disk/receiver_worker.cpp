@@ -97,18 +97,24 @@ Status ReceiverWorker::take_data(const DiskRecord& record) {
   if (digest != record.digest(0)) {
     return fail(Code::kCorrupt, "disk {}: leaf {} is not what its digest says", header.disk, header.first);
   }
-  disk.table->clear(header.first);
-  const Status wrote = disk.sink->write(header.first * image::kLeafBytes, data);
-  if (!wrote) return std::unexpected(write_failed(wrote.error(), header));
-  laps_.end(Stage::kWrite);
   counters_.add(Amount::kData, bytes);
   counters_.sent(header.disk, bytes);
+  return write_leaf(header, header.first, data, digest);
+}
+
+Status ReceiverWorker::write_leaf(const DiskRecordHeader& header, std::uint64_t leaf, ByteView data,
+                                  const crypto::Digest& digest) {
+  const DestinationDisk& disk = disks_[header.disk];
+  disk.table->clear(leaf);
+  const Status wrote = disk.sink->write(leaf * image::kLeafBytes, data);
+  if (!wrote) return std::unexpected(write_failed(wrote.error(), header));
+  laps_.end(Stage::kWrite);
   written_.push_back({.content = WrittenLeaves::Content::kDigest,
                       .disk = header.disk,
                       .count = 1,
-                      .first = header.first,
+                      .first = leaf,
                       .digest = digest});
-  written_bytes_ += bytes;
+  written_bytes_ += data.size();
   return {};
 }
 
@@ -162,14 +168,36 @@ Status ReceiverWorker::zero_unless_hole(const DestinationDisk& disk, std::uint64
 
 Status ReceiverWorker::take_same(const DiskRecord& record) {
   const DiskRecordHeader& header = record.header;
+  const DestinationDisk& disk = disks_[header.disk];
   for (std::uint32_t i = 0; i < header.count; ++i) {
-    if (disks_[header.disk].table->digest(header.first + i) != record.digest(i)) {
-      return fail(Code::kCorrupt, "disk {}: leaf {} is said to be here already and is not", header.disk,
-                  header.first + i);
+    const std::uint64_t leaf = header.first + i;
+    const crypto::Digest digest = record.digest(i);
+    const auto own = disk.table->digest(leaf);
+    if (own != digest) {
+      // Offered was the image's own leaf or, where it has none that counts, the earlier copy's.
+      if (own || disk.earlier == nullptr || disk.earlier->digest(leaf) != digest) {
+        return fail(Code::kCorrupt, "disk {}: leaf {} is said to be here already and is not", header.disk,
+                    leaf);
+      }
+      SEALIFT_TRY_STATUS(copy_over(header, leaf, digest));
     }
+    const std::uint64_t bytes = image::leaf_length(disk.table->disk_bytes(), leaf);
+    counters_.add(Amount::kSame, bytes);
+    counters_.had(header.disk, bytes);
   }
-  counters_.add(Amount::kSame, header.count * image::kLeafBytes);
   return {};
+}
+
+Status ReceiverWorker::copy_over(const DiskRecordHeader& header, std::uint64_t leaf,
+                                 const crypto::Digest& digest) {
+  const DestinationDisk& disk = disks_[header.disk];
+  scratch_.resize(image::kLeafBytes);
+  const MutableByteView bytes =
+      MutableByteView(scratch_).first(image::leaf_length(disk.table->disk_bytes(), leaf));
+  const Status read = disk.earlier->read(leaf, bytes);
+  if (!read) return because(read.error(), fmt::format("disk {}", header.disk));
+  laps_.end(Stage::kRead);
+  return write_leaf(header, leaf, bytes, digest);
 }
 
 Status ReceiverWorker::hand_over(Checkpointer& checkpointer) {

@@ -37,8 +37,11 @@ class ReceiverWorker {
  private:
   Status take(const DiskRecord& record, Checkpointer& checkpointer);
   Status take_data(const DiskRecord& record);
+  Status write_leaf(const DiskRecordHeader& header, std::uint64_t leaf, ByteView data,
+                    const crypto::Digest& digest);
   Status take_zeros(const DiskRecord& record);
   Status take_same(const DiskRecord& record);
+  Status copy_over(const DiskRecordHeader& header, std::uint64_t leaf, const crypto::Digest& digest);
   Status zero_unless_hole(const DestinationDisk& disk, std::uint64_t first, std::uint64_t count);
   Status name(const DiskRecordHeader& header);
   Status hand_over(Checkpointer& checkpointer);
@@ -48,6 +51,7 @@ class ReceiverWorker {
   NamedLeaves& named_;
   CopyCounters& counters_;
   LeafDecompressor decompressor_;
+  Bytes scratch_;  // of a leaf that is copied over, once there is one
   Laps laps_{counters_};
   std::vector<WrittenLeaves> written_;
   std::uint64_t written_bytes_ = 0;

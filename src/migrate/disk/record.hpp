@@ -15,12 +15,13 @@
 //                  the leaf's length
 //         3 zero   nothing: `count` leaves of zeros
 //         4 same   count × 32 bytes digest: the destination has these leaves already, it said so itself or
-//                  got them in an earlier round of this session
+//                  got them in an earlier round of this session; which copy of its own it meant, it knows
 //         5 end    nothing: the round `first leaf` is complete on this stream; count 1: the last round,
 //                  0: more may follow; disk 0
 //
 // Destination to source on stream 1, before the first round, up to the stream's end:
-//         6 known  count × 32 bytes digest: leaves that the destination has, verified since its start
+//         6 known  count × 32 bytes digest: leaves that the destination has, verified since its start, in the
+//                  image itself or in an earlier copy of the disk (earlier_copy.hpp)
 //
 // Digest: BLAKE3 of the leaf's bytes (image/leaf_table.hpp). Within a round a leaf is named at most once.
 // Rounds are counted from 1 in every session. A new kind or another layout needs another protocol number

@@ -116,6 +116,7 @@ Status SenderWorker::send_named(const LeafRun& run, const Stop& stop) {
     std::ranges::copy(digests.first(length), writer_.buffer().begin() + kDiskRecordHeaderBytes);
     digests = digests.subspan(length);
     counters_.add(Amount::kSame, bytes_of(named));
+    counters_.had(run.disk, bytes_of(named));
     SEALIFT_TRY_STATUS(commit(kDiskRecordHeaderBytes + length, stop));
   }
   return {};
