@@ -53,7 +53,8 @@ Result<std::shared_ptr<hypervisor::Machine>> HostForMoves::start_held(const ledg
   return host_.start_held(vm, Deadline::in(kStartWithin));
 }
 
-Status HostForMoves::quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& to) {
+Result<WallTime> HostForMoves::quarantine(const ledger::VmId& vm, const ledger::MoveId& move,
+                                          const std::string& to) {
   return host_.quarantine(vm, move.hex(), to);
 }
 

@@ -21,7 +21,8 @@ class HostForMoves final : public migrate::LocalHost {
   void release(const ledger::VmId& vm, const ledger::MoveId& move) override;
   bool records_settled(const ledger::VmId& vm) override;
   Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm) override;
-  Status quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& to) override;
+  Result<WallTime> quarantine(const ledger::VmId& vm, const ledger::MoveId& move,
+                              const std::string& to) override;
   migrate::IncomingPlan check_incoming(const migrate::IncomingVm& vm) override;
   Result<migrate::IncomingPlace> make_incoming(const ledger::MoveId& move,
                                                const migrate::IncomingVm& vm) override;

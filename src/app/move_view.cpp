@@ -69,6 +69,18 @@ std::string done_line(const Json& report) {
   return line_of("done", text);
 }
 
+// "disks in quarantine until 24 Dec 2026"
+std::string source_words(const Json& report) {
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::string words = field(report, "source");
+  int year = 0, month = 0, day = 0;
+  const std::string until = field(report, "kept_until");  // ISO 8601
+  if (std::sscanf(until.c_str(), "%d-%d-%d", &year, &month, &day) == 3 && month >= 1 && month <= 12)
+    words += fmt::format(" until {} {} {}", day, kMonths[month - 1], year);
+  return words;
+}
+
 // A redrawn line must not wrap, or the next one is drawn over it.
 std::size_t terminal_columns() {
   winsize size{};
@@ -161,7 +173,7 @@ void MoveView::finish(const Json& move) {
   for (const Json& line : report.value("verified", Json::array())) {
     fmt::print("{}\n", line_of("verified", line.is_string() ? line.get<std::string>() : ""));
   }
-  if (field(report, "source") != "-") fmt::print("{}\n", line_of("source", field(report, "source")));
+  if (field(report, "source") != "-") fmt::print("{}\n", line_of("source", source_words(report)));
   if (field(report, "receipt") != "-") fmt::print("{}\n", line_of("receipt", field(report, "receipt")));
 }
 

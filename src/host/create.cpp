@@ -185,10 +185,13 @@ Status Host::remove(const std::string& name_or_id, Deadline deadline, const Stop
   const PlaceRow row = impl_->row_of(key);
   if (impl_->places.lock()->at(key).foreign) {
     const std::int64_t now = impl_->options.clock->wall().time_since_epoch().count();
-    return impl_->to_quarantine(key, fmt::format("lost-{}-{}", row.vm.text(), now), "recovered elsewhere");
+    SEALIFT_TRY_STATUS(
+        impl_->to_quarantine(key, fmt::format("lost-{}-{}", row.vm.text(), now), "recovered elsewhere"));
+    return {};
   }
   SEALIFT_TRY_STATUS(impl_->options.records->retired(row.vm, "removed", deadline, stop));
-  return impl_->to_quarantine(key, "removed-" + row.vm.text(), "removed");
+  SEALIFT_TRY_STATUS(impl_->to_quarantine(key, "removed-" + row.vm.text(), "removed"));
+  return {};
 }
 
 }  // namespace sealift::host

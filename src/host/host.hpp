@@ -75,7 +75,8 @@ class Host {
   Status hold(const ledger::VmId& vm, const std::string& move);  // kConflict: held by another, or busy
   void release(const ledger::VmId& vm, const std::string& move);
   Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm, Deadline deadline);
-  Status quarantine(const ledger::VmId& vm, const std::string& move, const std::string& why);
+  // Until when it is kept.
+  Result<WallTime> quarantine(const ledger::VmId& vm, const std::string& move, const std::string& why);
 
   IncomingVerdict check_incoming(const IncomingRequest& request);
   Result<IncomingPlace> make_incoming(const std::string& move, const IncomingRequest& request);

@@ -134,7 +134,8 @@ struct Host::Impl {
   void sweep_recoveries();
 
   // quarantine.cpp
-  Status to_quarantine(const std::string& key, const std::string& entry, const std::string& why);
+  // Until when it is kept.
+  Result<WallTime> to_quarantine(const std::string& key, const std::string& entry, const std::string& why);
   Status finish_renames(const QuarantineRow& row);
 };
 

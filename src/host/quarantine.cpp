@@ -39,7 +39,8 @@ std::uint64_t allocated_bytes(const file::Path& tree) {
 }  // namespace
 
 // The journal first: from that transaction on the VM is not startable, and open() completes the renames.
-Status Host::Impl::to_quarantine(const std::string& key, const std::string& entry, const std::string& why) {
+Result<WallTime> Host::Impl::to_quarantine(const std::string& key, const std::string& entry,
+                                           const std::string& why) {
   const PlaceRow row = row_of(key);
   const auto machine = machine_of(key);
   if (machine && machine->process_state() != ProcessState::kGone)
@@ -67,7 +68,7 @@ Status Host::Impl::to_quarantine(const std::string& key, const std::string& entr
   SEALIFT_TRY_STATUS(finish_renames(quarantined));
   static_cast<void>(file::remove_tree(run_directory_of(key)));
   log_info("vm.quarantined", {{"vm", row.definition.name}, {"entry", entry}, {"why", why}});
-  return {};
+  return WallTime(Milliseconds(quarantined.until_ms));
 }
 
 Status Host::Impl::finish_renames(const QuarantineRow& row) {
@@ -81,9 +82,11 @@ Status Host::Impl::finish_renames(const QuarantineRow& row) {
   return {};
 }
 
-Status Host::quarantine(const ledger::VmId& vm, const std::string& move, const std::string& why) {
+Result<WallTime> Host::quarantine(const ledger::VmId& vm, const std::string& move, const std::string& why) {
   for (const QuarantineRow& row : SEALIFT_TRY(impl_->inventory->quarantine())) {
-    if (row.id == move) return impl_->finish_renames(row);
+    if (row.id != move) continue;
+    SEALIFT_TRY_STATUS(impl_->finish_renames(row));
+    return WallTime(Milliseconds(row.until_ms));
   }
   const std::string key = SEALIFT_TRY(impl_->key_of_vm(vm));
   const auto busy = SEALIFT_TRY(impl_->begin(key, "leaving", VmState::kOff, Impl::Holder::kAnybody));
@@ -98,7 +101,8 @@ Status Host::quarantine_incoming(const std::string& move, const std::string& why
     using namespace std::chrono_literals;
     SEALIFT_TRY_STATUS(machine->kill(Deadline::in(10s)));
   }
-  return impl_->to_quarantine(*key, move, why);
+  SEALIFT_TRY_STATUS(impl_->to_quarantine(*key, move, why));
+  return {};
 }
 
 std::vector<QuarantineEntry> Host::quarantine_list() {

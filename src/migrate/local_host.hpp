@@ -82,8 +82,9 @@ class LocalHost {
   // Source. After a power cut in the middle of a move: started from its disks, though the mover holds it.
   virtual Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm) = 0;
   // The VM has left: its definition is not startable, its disks are in quarantine under the move's id, and it
-  // is no VM of this host any more. Its process must be gone.
-  virtual Status quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& why) = 0;
+  // is no VM of this host any more. Its process must be gone. Until when they are kept.
+  virtual Result<WallTime> quarantine(const ledger::VmId& vm, const ledger::MoveId& move,
+                                      const std::string& why) = 0;
 
   // Destination.
   virtual IncomingPlan check_incoming(const IncomingVm& vm) = 0;

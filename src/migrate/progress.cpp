@@ -45,8 +45,10 @@ Json memory_json(const MemoryProgress& memory) {
 Json report_json(const MoveReport& report) {
   Json parts = Json::object();
   for (const auto& [name, ms] : report.pause_parts_ms) parts[name] = ms;
-  return {{"total_ms", report.total_ms}, {"pause_ms", report.pause_ms}, {"pause_parts_ms", parts},
-          {"verified", report.verified}, {"source", report.source},     {"receipt", report.receipt}};
+  Json json = {{"total_ms", report.total_ms}, {"pause_ms", report.pause_ms}, {"pause_parts_ms", parts},
+               {"verified", report.verified}, {"source", report.source},     {"receipt", report.receipt}};
+  if (!report.kept_until.empty()) json["kept_until"] = report.kept_until;
+  return json;
 }
 
 }  // namespace
@@ -103,6 +105,7 @@ MoveReport report_from(const Json& json) {
     if (ms.is_number()) report.pause_parts_ms.emplace_back(name, ms.get<double>());
   report.verified = json::texts(json, "verified");
   report.source = json::text(json, "source").value_or("");
+  report.kept_until = json::text(json, "kept_until").value_or("");
   report.receipt = json::text(json, "receipt").value_or("");
   return report;
 }

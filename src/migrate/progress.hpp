@@ -44,6 +44,7 @@ struct MoveReport {
       pause_parts_ms;                 // "last round", "load", "seal", "ledger", "start"
   std::vector<std::string> verified;  // "vda: content root 5f0c…"
   std::string source;                 // what became of the source's copy
+  std::string kept_until;             // that copy, in quarantine: ISO 8601, UTC; empty: not known
   std::string receipt;                // path
 };
 
@@ -78,7 +79,7 @@ struct MoveProgress {
 //   "waiting", "unanswered_since" (absent: nothing is late), "checks", "expected", "warnings": [text], "map",
 //   "switch", "disks": [{"name", "total_bytes", "done_bytes", "sent_bytes", "had_bytes", "round"}],
 //   "memory": {…} or null, "report": {"total_ms", "pause_ms", "pause_parts_ms": {…}, "verified": […],
-//   "source", "receipt"} or absent, "began", "version"}
+//   "source", "kept_until" (absent: not known), "receipt"} or absent, "began", "version"}
 // state: "running" until ended, then "done", "aborted", "returned" or "lost".
 Json to_json(const MoveProgress& progress);
 // Of an ended move, from this host's own journal; what is missing or odd is left empty.

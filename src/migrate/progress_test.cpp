@@ -16,6 +16,7 @@ TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
                                .pause_parts_ms = {{"compare", 1.25}, {"ledger", 16}, {"start", 10}},
                                .verified = {"vda: content root 5f0c", "memory: both ends agree"},
                                .source = "frozen copy ended; disks in quarantine",
+                               .kept_until = "2026-12-24T09:00:00.000Z",
                                .receipt = "/var/lib/sealift/receipts/web-01-e1.receipt"};
   progress.disks = {
       {.name = "vda", .total_bytes = 80, .done_bytes = 80, .sent_bytes = 31, .had_bytes = 40, .round = 3}};
@@ -29,6 +30,7 @@ TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
   EXPECT_EQ(back.report->pause_ms, progress.report->pause_ms);
   EXPECT_EQ(back.report->pause_parts_ms, progress.report->pause_parts_ms);
   EXPECT_EQ(back.report->verified, progress.report->verified);
+  EXPECT_EQ(back.report->kept_until, progress.report->kept_until);
   EXPECT_EQ(back.report->receipt, progress.report->receipt);
 }
 

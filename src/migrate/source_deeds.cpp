@@ -206,8 +206,11 @@ void SourceDriver::kill() {
 
 void SourceDriver::fence() {
   kill();
-  const Status set_aside = host().quarantine(row_.vm, id(), "moved to " + agreed_.to.text());
-  if (set_aside) return tell(EventKind::kFenced);
+  const auto set_aside = host().quarantine(row_.vm, id(), "moved to " + agreed_.to.text());
+  if (set_aside) {
+    kept_until_ = *set_aside;
+    return tell(EventKind::kFenced);
+  }
   fence_again_at_ = std::chrono::steady_clock::now() + kFenceAgain;
   tell(EventKind::kFailed, set_aside.error().message);
 }

@@ -204,6 +204,7 @@ MoveReport SourceDriver::report(const std::string& source) {
   };
   report.total_ms = static_cast<std::uint64_t>(ms(began_at_, std::chrono::steady_clock::now()));
   report.source = source;
+  if (kept_until_) report.kept_until = to_iso8601(*kept_until_);
   const auto timing = inbox_.get().timing;
   if (at_.stopped && at_.round_durable && at_.ready && at_.frozen && at_.sealed && timing) {
     report.pause_parts_ms = {{"last round", ms(*at_.stopped, *at_.round_durable)},

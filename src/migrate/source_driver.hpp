@@ -112,6 +112,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   bool qemu_gone_told_ = false;
   std::optional<SteadyTime> sealed_at_;
   std::optional<SteadyTime> fence_again_at_;
+  std::optional<WallTime> kept_until_;  // the disks, in quarantine
   struct Moments {
     std::optional<SteadyTime> stopped, round_durable, ready, frozen, sealed;
   };

@@ -50,7 +50,8 @@ Result<std::shared_ptr<hypervisor::Machine>> HostSide::start_held(const ledger::
   return host_.start_held(vm, Deadline::in(kStartPatience));
 }
 
-Status HostSide::quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& why) {
+Result<WallTime> HostSide::quarantine(const ledger::VmId& vm, const ledger::MoveId& move,
+                                      const std::string& why) {
   return host_.quarantine(vm, move.hex(), why);
 }
 

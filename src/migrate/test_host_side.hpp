@@ -25,7 +25,8 @@ class HostSide final : public LocalHost {
   void release(const ledger::VmId& vm, const ledger::MoveId& move) override;
   bool records_settled(const ledger::VmId& vm) override;
   Result<std::shared_ptr<hypervisor::Machine>> start_held(const ledger::VmId& vm) override;
-  Status quarantine(const ledger::VmId& vm, const ledger::MoveId& move, const std::string& why) override;
+  Result<WallTime> quarantine(const ledger::VmId& vm, const ledger::MoveId& move,
+                              const std::string& why) override;
   IncomingPlan check_incoming(const IncomingVm& vm) override;
   Result<IncomingPlace> make_incoming(const ledger::MoveId& move, const IncomingVm& vm) override;
   Result<IncomingPlace> incoming(const ledger::MoveId& move) override;

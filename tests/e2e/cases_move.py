@@ -153,7 +153,10 @@ def case_the_way_back(lab):
     note(f"sent {disk_bytes(move, 'sent_bytes') >> 20} MiB, had {disk_bytes(move, 'had_bytes') >> 20} MiB")
     assert all(0 < disk["sent_bytes"] < 30 << 20 for disk in move["disks"]), move["disks"]
     assert all(disk["had_bytes"] > 80 << 20 for disk in move["disks"]), move["disks"]
-    assert ", had " in bern.text("moves", "show", move["id"])
+    shown = bern.text("moves", "show", move["id"])
+    assert ", had " in shown and "in quarantine until " in shown, shown
+    ours = next(entry for entry in bern.cli("quarantine", "list")["entries"] if entry["id"] == move["id"])
+    assert move["report"]["kept_until"] == ours["until"], (move["report"], ours)
     check_receipt(bern, move, "web-01")
     guest = zurich.guest()
     guest.wait_ready()
