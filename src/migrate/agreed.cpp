@@ -1,21 +1,13 @@
 #include "migrate/agreed.hpp"
 
+#include "migrate/protocol_fields.hpp"
+
 namespace sealift::migrate {
 
 namespace {
 
 constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kTextBytesMax = 2 * 1024 * 1024;
-
-template <class T>
-Result<T> read_id(const Json& object, std::string_view field) {
-  const std::string text = SEALIFT_TRY(json::text(object, field));
-  if constexpr (requires { T::parse(text); }) {
-    return T::parse(text);
-  } else {
-    return T::from_hex(text);
-  }
-}
 
 ledger::MoveMode ledger_mode(const Agreed& agreed) {
   return agreed.request.vm.live ? ledger::MoveMode::kLive : ledger::MoveMode::kCold;
@@ -61,9 +53,9 @@ Result<Agreed> decode_agreed(const std::string& text) {
   Agreed agreed;
   const Json request = SEALIFT_TRY(json::object(json, "request"));
   agreed.request = SEALIFT_TRY(protocol::parse_request(request));
-  agreed.domain = SEALIFT_TRY(read_id<ledger::DomainId>(json, "domain"));
-  agreed.from = SEALIFT_TRY(read_id<ledger::HostName>(json, "from"));
-  agreed.to = SEALIFT_TRY(read_id<ledger::HostName>(json, "to"));
+  agreed.domain = SEALIFT_TRY(protocol::read_id<ledger::DomainId>(json, "domain"));
+  agreed.from = SEALIFT_TRY(protocol::read_id<ledger::HostName>(json, "from"));
+  agreed.to = SEALIFT_TRY(protocol::read_id<ledger::HostName>(json, "to"));
   agreed.epoch.value = SEALIFT_TRY(json::number(json, "epoch"));
   agreed.deadline_ms = SEALIFT_TRY(json::number(json, "deadline_ms"));
   agreed.max_downtime_ms = SEALIFT_TRY(json::number(json, "max_downtime_ms"));
