@@ -47,8 +47,10 @@ def cpu_seconds(pid):
 
 
 def runs(pid):
-    """Neither stopped nor ended."""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "RSD"
+    """Neither stopped nor ending: a process that was killed still runs while the kernel takes its memory back."""
+    exiting = 0x4  # PF_EXITING, in field 9 of proc(5)'s stat
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return fields[0] in "RSD" and not int(fields[6]) & exiting
 
 
 def make_certificates(directory):

@@ -101,7 +101,8 @@ def incoming_qemu(source_pid):
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"-incoming" in words and b"qemu-system" in words[0] and int(process.name) != source_pid:
+        ours = b"qemu-system" in words[0] and any(word.startswith(b"guest=bench") for word in words)
+        if ours and b"-incoming" in words and int(process.name) != source_pid:
             return int(process.name)
     return None
 
