@@ -186,6 +186,17 @@ TEST(CustodySource, AfterTheSealOnlyTheLedgerReleasesTheGuest) {
       });
 }
 
+TEST(CustodySource, LiveMoveIsOffAfterARestartBeforeItsSeal) {
+  for (const auto& state : source_states()) {
+    if (state.index() > source::State{source::Freezing{}}.index()) break;
+    const auto step = source::step({MoveMode::kLive}, state, {source::EventKind::kRestarted});
+    EXPECT_TRUE(std::holds_alternative<source::Cancelling>(step.state)) << source::name(state);
+    EXPECT_TRUE(does(step.actions, source::Deed::kCont)) << source::name(state);
+  }
+  const auto cold = source::step({MoveMode::kCold}, source::Offering{}, {source::EventKind::kRestarted});
+  EXPECT_TRUE(std::holds_alternative<source::Offering>(cold.state));
+}
+
 TEST(CustodySource, FrozenProcessIsKilledNeverThawedOnceStarted) {
   for (const source::State& state : {source::State{source::Sealed{}}, source::State{source::Gave{}}}) {
     const auto step = source::step({MoveMode::kLive}, state, {source::EventKind::kStarted});

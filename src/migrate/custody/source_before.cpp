@@ -39,7 +39,14 @@ Step end_if_done(Cancelling state) {
 
 Step on(const MoveTerms& terms, const Offering& state, const Event& event) {
   switch (event.kind) {
-    case EventKind::kRestarted: return {state, {Submit{RecordKind::kOffer}}};
+    case EventKind::kRestarted: {
+      // The offer may not be in the outbox yet. A live move's session ended with the daemon, and the
+      // destination takes no other one for it: as from copying on, it is off.
+      if (terms.mode == MoveMode::kCold) return {state, {Submit{RecordKind::kOffer}}};
+      Step step = cancel(terms, reason_of(event));
+      step.actions.insert(step.actions.begin(), Submit{RecordKind::kOffer});
+      return step;
+    }
     case EventKind::kAccepted: return {Copying{}, {Journal{}, Deed::kBeginCopy}};
     case EventKind::kRefused:
       if (event.record != RecordKind::kOffer) return stay(state);
