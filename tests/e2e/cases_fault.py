@@ -1,5 +1,4 @@
-"""Daemons and QEMUs killed in every phase, a thawed source, strangers and expelled members: at the end one host runs the VM,
-or, its QEMU killed, can start it."""
+"""Daemons that are stopped, a destination that stands still, a thawed source, strangers and expelled members, lost hosts."""
 
 import json
 import os
@@ -11,104 +10,7 @@ import ssl
 import time
 
 from harness import EXIT_UNAVAILABLE, Guest, note, wait_until
-
-PHASES = ("offering", "copying", "switching", "freezing", "sealed", "gave", "fencing")
-
-
-def running_at(hosts, vm):
-    return [host for host in hosts if host.vm_state(vm) == "running"]
-
-
-def settle(hosts, vm):
-    """Waits until every move has ended at every host, and one host alone has the VM; that host."""
-
-    def quiet():
-        if any(not move["ended"] for host in hosts for move in host.cli("moves", "list")["moves"]):
-            return None
-        have = [host for host in hosts if host.has_vm(vm)]
-        return have if len(have) == 1 else None
-
-    return wait_until("every move to end, and one owner", quiet, 240)[0]
-
-
-def alive(lab, hosts, vm, boot=None):
-    """The VM runs at one host, or is started there; every page and block is right. The host."""
-    owner = settle(hosts, vm)
-    if owner.vm_state(vm) != "running":
-        owner.cli("vm", "start", vm)
-        boot = None
-    guest = owner.guest()
-    guest.wait_ready()
-    guest.verify()
-    assert boot is None or guest.status()["boot"] == boot, "the guest was booted anew"
-    assert [len(host.processes()) for host in hosts if host is not owner] == [0] * (len(hosts) - 1)
-    return owner
-
-
-def killed_in_phases(lab, victim_of, phases):
-    """victim_of(source, target): kills something. One move per phase, back and forth, whoever owns the VM."""
-    zurich, bern = hosts = lab.pair(witness=True)
-    zurich.create_vm("web-01", settings="guest.mem=32 guest.rate=5 guest.disk=500")
-    zurich.start_vm("web-01")
-    source = zurich
-    for phase in phases:
-        target = bern if source is zurich else zurich
-        boot = source.guest().status()["boot"]
-        limit = ["--bandwidth", "8M"] if phase in ("offering", "copying") else []
-        move_id = source.begin_move("web-01", target, "--live", *limit)
-        at = PHASES.index(phase)
-        # What is too quick to be seen is caught one phase later: that counts, the promise is the same.
-        seen = source.wait_move(
-            move_id, lambda m, at=at: m["ended"] or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at)
-        )
-        note(f"wanted {phase}, at {seen['phase']}: kill")
-        keeps_memory = victim_of(source, target)
-        source = alive(lab, hosts, "web-01", boot if keeps_memory else None)
-        note(f"at {source.name}")
-
-
-def case_kill_source_daemon(lab):
-    """kill -9 of the source's daemon in each phase."""
-
-    def victim(source, target):
-        source.restart()
-        return True
-
-    killed_in_phases(lab, victim, PHASES)
-
-
-def case_kill_target_daemon(lab):
-    """kill -9 of the destination's daemon in each phase. After the commit its guest may be started from its disks."""
-
-    def victim(source, target):
-        target.restart()
-        return False
-
-    killed_in_phases(lab, victim, PHASES)
-
-
-def case_kill_qemu(lab):
-    """kill -9 of the source's, then of the destination's QEMU, while copying and when switching."""
-
-    def kill_all(host):
-        for pid in host.processes():
-            os.kill(pid, signal.SIGKILL)
-
-    def source_qemu(source, target):
-        kill_all(source)
-        return False
-
-    def target_qemu(source, target):
-        kill_all(target)
-        return False
-
-    turn = [source_qemu, target_qemu] * 4
-    killed_in_phases(
-        lab,
-        lambda source, target: turn.pop(0)(source, target),
-        ["copying", "copying", "switching", "switching", "sealed", "sealed"],
-    )
-
+from phases import alive, reached, settle
 
 def case_terminate_source(lab):
     """SIGTERM to the source's daemon before the seal: the guest runs on while the daemon is away, and moves afterwards."""
@@ -119,11 +21,7 @@ def case_terminate_source(lab):
     for wanted in ("copying", "switching", "switching", "freezing"):
         limit = ["--bandwidth", "8M"] if wanted == "copying" else []
         move_id = zurich.begin_move("web-01", bern, "--live", *limit)
-        seen = zurich.wait_move(
-            move_id,
-            lambda m, at=PHASES.index(wanted): m["ended"]
-            or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at),
-        )
+        seen = zurich.wait_move(move_id, reached(wanted))
         note(f"wanted {wanted}, at {seen['phase']}: SIGTERM")
         zurich.terminate()
         journaled = 'state=sealed' in zurich.log_tail(400).split(move_id[:12])[-1] or any(
@@ -155,7 +53,7 @@ def case_silent_destination(lab):
     zurich.relay.delay = 0.2  # of all that goes to the ledger's server: the commit is slow enough to be caught
     for attempt in range(6):
         move_id = zurich.begin_move("web-01", bern, "--live")
-        zurich.wait_move(move_id, lambda m: m["ended"] or m["phase"] in ("sealed", "gave", "fencing"))
+        zurich.wait_move(move_id, reached("sealed"))
         os.kill(bern.daemon.pid, signal.SIGSTOP)
         move = zurich.move(move_id)
         note(f"attempt {attempt}: the destination stands still, the source is {move['phase']}")
@@ -177,7 +75,7 @@ def case_silent_destination(lab):
         raise AssertionError("the commit was always quicker")
     note(f"aborted: {move['message']}")
     zurich.relay.delay = 0
-    assert alive(lab, (zurich, bern), "web-01", boot) is zurich
+    assert alive((zurich, bern), "web-01", boot) is zurich
     zurich.wait_ended(zurich.begin_move("web-01", bern, "--live"), "done")
     assert bern.guest().status()["boot"] == boot
 
@@ -202,17 +100,13 @@ def case_tampered_control(lab):
 
             limit = ["--bandwidth", "8M"] if phase == "copying" else []
             move_id = source.begin_move("web-01", target, "--live", *limit)
-            at = PHASES.index(phase)
-            source.wait_move(
-                move_id,
-                lambda m, at=at: m["ended"] or (m["phase"] in PHASES and PHASES.index(m["phase"]) >= at),
-            )
+            source.wait_move(move_id, reached(phase))
             target.relay.on_control = flip
             move = source.wait_ended(move_id)
             wait_until("a byte to be flipped", lambda flipped=flipped: flipped)
             target.relay.honest()
             note(f"{phase}, {direction}: {move['state']} {move['message']}")
-            source = alive(lab, hosts, "web-01", boot)
+            source = alive(hosts, "web-01", boot)
     target = bern if source is zurich else zurich
     source.wait_ended(source.begin_move("web-01", target, "--live"), "done")
     assert target.guest().status()["boot"] == boot
@@ -242,7 +136,7 @@ def case_thawed_source(lab):
             bern.kill9()
             note(f"attempt {attempt}: the daemon died before the seal was out; the source runs again after its restart")
             bern.start()
-            assert alive(lab, (zurich, bern), "web-01") is not None
+            assert alive((zurich, bern), "web-01") is not None
         else:
             bern.kill9()
             assert new.status()["boot"] == boot and new.counter() >= counter

@@ -35,7 +35,8 @@ class Relay:
         self.target = target
         self.on_record = lambda record: None
         self.on_control = lambda direction, data: data
-        self.delay = 0.0
+        self.delay = 0.0  # seconds, for each piece that passes
+        self.control_delay = 0.0  # the same, on dialled TLS connections alone: the ledger, most of a move's messages
         self.flipped = []  # what tamper_once changed
         self._open = threading.Event()
         self._open.set()
@@ -118,7 +119,7 @@ class Relay:
         try:
             first = client.recv(1, socket.MSG_PEEK)
             bulk = first == b"B"
-            body = self._records if bulk else self._bytes
+            body = self._records if bulk else self._control if first == b"\x16" else self._bytes
             back = threading.Thread(target=self._run, args=(body, server, client, "to_client"), daemon=True)
             back.start()
             self._run(body, client, server, "to_server")
@@ -142,14 +143,17 @@ class Relay:
                 except OSError:
                     pass
 
-    def _gate(self):
+    def _gate(self, delay):
         self._open.wait()
-        if self.delay:
-            time.sleep(self.delay)
+        if delay:
+            time.sleep(delay)
 
-    def _bytes(self, source, sink, direction):
+    def _control(self, source, sink, direction):
+        self._bytes(source, sink, direction, lambda: self.control_delay)
+
+    def _bytes(self, source, sink, direction, more_delay=lambda: 0.0):
         while data := source.recv(65536):
-            self._gate()
+            self._gate(max(self.delay, more_delay()))
             sink.sendall(self.on_control(direction, data))
 
     def _records(self, source, sink, direction):
@@ -166,7 +170,7 @@ class Relay:
             if struct.unpack(">H", header[:2])[0] != RECORD_MAGIC or length > 1 << 20:
                 raise OSError("not a record")
             record = Record(direction, header, _exact(source, length + TAG_BYTES))
-            self._gate()
+            self._gate(self.delay)
             if self.on_record(record) is not False:
                 sink.sendall(record.bytes)
 

@@ -9,6 +9,7 @@ import time
 import cases_balance
 import cases_fault
 import cases_host
+import cases_kill
 import cases_move
 import cases_reach
 import cases_session
@@ -16,7 +17,7 @@ from harness import Lab
 
 CASES = {
     name[5:]: body
-    for module in (cases_balance, cases_host, cases_move, cases_session, cases_fault, cases_reach)
+    for module in (cases_balance, cases_host, cases_move, cases_session, cases_fault, cases_kill, cases_reach)
     for name, body in vars(module).items()
     if name.startswith("case_")
 }
