@@ -66,6 +66,7 @@ Result<std::unique_ptr<IncomingDisks>> IncomingDisks::open(const IncomingVm& vm,
 
 std::vector<DestinationDisk> IncomingDisks::ends() const {
   std::vector<DestinationDisk> out;
+  out.reserve(disks_.size());
   for (const Disk& disk : disks_)
     out.push_back({disk.image.sink(), disk.image.source(), disk.table.get(), disk.earlier.get()});
   return out;
@@ -78,6 +79,7 @@ Status IncomingDisks::close() {
 
 Result<std::vector<crypto::Digest>> IncomingDisks::roots() {
   std::vector<crypto::Digest> roots;
+  roots.reserve(disks_.size());
   for (const Disk& disk : disks_) roots.push_back(SEALIFT_TRY(disk.table->root()));
   return roots;
 }
