@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include <array>
 #include <filesystem>
 
 #include "api/services.hpp"
@@ -14,6 +13,7 @@
 #include "base/log.hpp"
 #include "host/ledger_records.hpp"
 #include "hypervisor/qemu/machine.hpp"
+#include "ledger/ask_quorum.hpp"
 #include "migrate/move_manager.hpp"
 #include "net/call_back.hpp"
 #include "net/standing.hpp"
@@ -285,9 +285,7 @@ void Daemon::keep_house() {
   const Stop stop = stop_.token();
   std::string waiting;
   while (!stop.stopped()) {
-    std::array<std::uint8_t, 32> nonce{};
-    system_random().fill(nonce);
-    const auto answer = node_->ask_quorum(nonce, Deadline::in(kQuorumWithin), stop);
+    const auto answer = ledger::ask_quorum_now(*node_, system_random(), Deadline::in(kQuorumWithin), stop);
     if (answer) break;
     if (std::exchange(waiting, answer.error().message) != waiting) {
       log_warning("autostart.waits", {{"for", answer.error().message}});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "ledger/ask_quorum.hpp"
 #include "ledger/record.hpp"
 
 namespace sealift::host {
@@ -105,9 +106,7 @@ Status LedgerRecords::retired(const VmId& vm, const std::string& reason, Deadlin
 }
 
 Status LedgerRecords::may_start(const VmId& vm, Deadline deadline, const Stop& stop) {
-  std::array<std::uint8_t, 32> nonce{};
-  options_.random->fill(nonce);
-  SEALIFT_TRY(options_.ledger->ask_quorum(nonce, deadline, stop));
+  SEALIFT_TRY_STATUS(ledger::ask_quorum_now(*options_.ledger, *options_.random, deadline, stop));
   const auto state = options_.ledger->final_state();
   const auto known = state->vm(vm);
   if (!known) return fail(Code::kNotFound, "VM {} is not in the ledger", vm.text());

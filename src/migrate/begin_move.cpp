@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <array>
 
+#include "ledger/ask_quorum.hpp"
 #include "migrate/move_manager_impl.hpp"
 #include "migrate/source_driver.hpp"
 
@@ -96,10 +96,9 @@ Status MoveManager::Impl::ask_here(const MigrateRequest& request, Question& ques
     facts.images.push_back(image ? *image : info);
     allocated.push_back(image ? image->allocated_bytes : disk.size_bytes);
   }
-  std::array<std::uint8_t, 32> nonce{};
-  options.random->fill(nonce);
   const auto asked = std::chrono::steady_clock::now();
-  const auto quorum = options.ledger->ask_quorum(nonce, Deadline::in(kQuorumPatience), stop);
+  const auto quorum =
+      ledger::ask_quorum_now(*options.ledger, *options.random, Deadline::in(kQuorumPatience), stop);
   question.quorum_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - asked).count());
   facts.state = options.ledger->final_state();

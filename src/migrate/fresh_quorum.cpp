@@ -1,6 +1,6 @@
 #include "migrate/fresh_quorum.hpp"
 
-#include <array>
+#include "ledger/ask_quorum.hpp"
 
 namespace sealift::migrate {
 
@@ -14,9 +14,7 @@ FreshQuorum::FreshQuorum(ledger::Ledger& ledger, Random& random) {
   asker_ = std::jthread([this, &ledger, &random] {
     const Stop stop = stop_.token();
     while (!stop.stopped()) {
-      std::array<std::uint8_t, 32> nonce{};
-      random.fill(nonce);
-      const auto answer = ledger.ask_quorum(nonce, Deadline::in(kAskPatience), stop);
+      const auto answer = ledger::ask_quorum_now(ledger, random, Deadline::in(kAskPatience), stop);
       {
         auto last = last_.lock();
         if (answer)
