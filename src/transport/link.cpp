@@ -4,12 +4,6 @@
 
 namespace sealift::transport {
 
-namespace {
-
-constexpr int kSocketBufferBytes = 2 * 1024 * 1024;
-
-}  // namespace
-
 // Waits until the connection before has ended (it is told to). False: a newer one came meanwhile.
 bool Link::enter(Connection& connection) {
   std::unique_lock lock(mutex_);
@@ -28,8 +22,8 @@ bool Link::enter(Connection& connection) {
 }
 
 Status Link::run(net::TcpStream stream, const crypto::Digest& attachment) {
+  // Its buffers are the kernel's to size, by the path: a fixed size was no faster here and caps a long path.
   stream.set_no_delay(true);
-  stream.set_buffers(kSocketBufferBytes, kSocketBufferBytes);
   Connection connection{
       .stream = std::move(stream),
       .sealer = crypto::Sealer(link_key(context_.secret, context_.side, attachment)),
@@ -86,11 +80,14 @@ Status Link::wait_room(StreamId id, Deadline deadline, const Stop& stop) {
   });
 }
 
+// Whoever is woken here and below needs the lock at once: it is given back first.
 void Link::commit(StreamId id, SealedPtr record) {
-  const std::scoped_lock lock(mutex_);
-  Outgoing& stream = outgoing_[id];
-  stream.bytes += record->cost();
-  stream.kept.push_back(std::move(record));
+  {
+    const std::scoped_lock lock(mutex_);
+    Outgoing& stream = outgoing_[id];
+    stream.bytes += record->cost();
+    stream.kept.push_back(std::move(record));
+  }
   to_send_.notify_one();
 }
 
@@ -116,14 +113,17 @@ Result<SealedPtr> Link::next(StreamId id, Deadline deadline, const Stop& stop) {
 }
 
 void Link::done_with(StreamId id, std::size_t cost) {
-  const std::scoped_lock lock(mutex_);
-  Incoming& stream = incoming_[id];
-  ++stream.taken;
-  stream.bytes -= cost;
-  stream.untold_bytes += cost;
-  const bool first = !untold_since_;
-  if (first) untold_since_ = std::chrono::steady_clock::now();
-  if (first || stream.untold_bytes >= tell_after_bytes()) to_send_.notify_one();
+  bool tell = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    Incoming& stream = incoming_[id];
+    ++stream.taken;
+    stream.bytes -= cost;
+    stream.untold_bytes += cost;
+    tell = !untold_since_ || stream.untold_bytes >= tell_after_bytes();
+    if (!untold_since_) untold_since_ = std::chrono::steady_clock::now();
+  }
+  if (tell) to_send_.notify_one();
 }
 
 }  // namespace sealift::transport

@@ -68,7 +68,8 @@ Status Link::take_record(const RecordHeader& header, SealedPtr record) {
   stream.bytes += record->cost();
   ++stream.received;
   stream.arrived.push_back(std::move(record));
-  stream.changed.notify_one();
+  lock.unlock();
+  stream.changed.notify_one();  // streams are never removed
   return {};
 }
 
