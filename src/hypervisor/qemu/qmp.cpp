@@ -53,7 +53,8 @@ Result<QmpVersion> receive_greeting(int socket, LineSplitter* splitter, Deadline
   return fail(Code::kInvalid, "QMP: no greeting");
 }
 
-// QEMU's other threads may send events (a migration's passes, mostly) before its answer is out.
+// QEMU's other threads may send events (a migration's passes, mostly) before its answer is out. Who connects
+// while it still starts may be greeted twice; it answers after the second greeting.
 Status receive_consent(int socket, LineSplitter* splitter, EventLog* log, Deadline deadline,
                        const Stop& stop) {
   for (std::size_t events = 0; events < kEventsMax; ++events) {
@@ -63,6 +64,7 @@ Status receive_consent(int socket, LineSplitter* splitter, EventLog* log, Deadli
       log->add(std::move(*message.event));
       continue;
     }
+    if (message.greeting) continue;
     if (message.answer && message.answer->id == kHandshakeId && !message.answer->error) return {};
     return fail(
         Code::kInvalid, "QMP: capabilities were not negotiated: QEMU said {}",

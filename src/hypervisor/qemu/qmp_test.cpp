@@ -153,6 +153,13 @@ TEST(Qmp, EventsMayComeBeforeTheHandshakesAnswer) {
   EXPECT_EQ((*client)->next_event(position, Deadline::in(5s), Stop())->kind, EventKind::kStop);
 }
 
+// Who connects while QEMU's monitor is still being made.
+TEST(Qmp, ASecondGreetingMayComeBeforeTheHandshakesAnswer) {
+  FakeMonitor monitor([](int fd) { FakeMonitor::hear(fd); }, {"", std::string(kGreeting)});
+  const auto client = QmpClient::connect(monitor.path(), Deadline::in(5s), Stop());
+  ASSERT_TRUE(client) << client.error().message;
+}
+
 // What an earlier client did not read.
 TEST(Qmp, WhatComesBeforeTheGreetingIsPassedOver) {
   FakeMonitor monitor([](int fd) { FakeMonitor::hear(fd); },
