@@ -86,7 +86,6 @@ Result<State> rule(Ruling ruling, const HostLeave& leave) {
   SEALIFT_TRY_STATUS(ruling.next_number(leave.number));
   SEALIFT_TRY_STATUS(check_not_last(ruling.state, leave.host));
   SEALIFT_TRY_STATUS(ruling.signed_by_host(leave.host));
-  SEALIFT_TRY_STATUS(ruling.approved(leave.host));
   if (ruling.state.serving().server == leave.host)
     return fail(Code::kRefused, "{} serves the ledger: another member must serve first (domain serve)",
                 leave.host.text());
@@ -101,6 +100,8 @@ Result<State> rule(Ruling ruling, const HostLeave& leave) {
                   move.id.hex(), to_string(move.status));
     }
   }
+  // Last: nobody is asked to approve what is refused anyway.
+  SEALIFT_TRY_STATUS(ruling.approved(leave.host));
   ruling.remove_member(leave.host, {});
   ruling.count_change();
   return ruling.done();

@@ -59,6 +59,12 @@ const std::vector<Case> kCases = {
        w.register_vm(1, "bern");
      },
      leave("bern", {"bern", "zurich", "genf"}), kRef},
+    {"leave while owning, before anybody agrees",
+     [](World& w) {
+       w.three();
+       w.register_vm(1, "bern");
+     },
+     leave("bern", {"bern"}), kRef},
     {"leave while party to an open move", moved_to(MoveStatus::kOffered),
      leave("bern", {"bern", "zurich", "genf"}), kRef},
     {"leave after an abort", moved_to(MoveStatus::kAborted), leave("bern", {"bern", "zurich", "genf"}), {}},
