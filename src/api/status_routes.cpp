@@ -2,6 +2,8 @@
 
 #include "api/services.hpp"
 #include "host/host.hpp"
+#include "ledger/block.hpp"
+#include "ledger/record.hpp"
 #include "migrate/move_manager.hpp"
 
 namespace sealift::api {
@@ -14,11 +16,25 @@ std::map<std::string, std::uint64_t> count_states(host::Host& host) {
   return counts;
 }
 
+// What an expelled host was told last: the block that removed it, its words, and who vouches for it.
+Json expulsion(const domain::ExpulsionProof& proof, const ledger::HostName& self) {
+  std::string text = fmt::format("{} was removed", self.text());
+  if (const auto block = ledger::parse_block(proof.block)) {
+    for (const Bytes& envelope : block->records) {
+      const auto record = ledger::parse_record(envelope);
+      const auto* expel = record ? std::get_if<ledger::HostExpel>(&record->body) : nullptr;
+      if (expel != nullptr && expel->host == self) text = ledger::describe(record->body);
+    }
+  }
+  return {{"block", proof.height}, {"text", text}, {"checkpoint", proof.checkpoint}};
+}
+
 Result<Json> status(const StatusServices& services) {
   const domain::NodeStatus node = services.vms.node.status();
   const auto state = services.vms.node.final_state();
   std::uint64_t open_moves = 0;
   for (const migrate::MoveProgress& move : services.moves.moves()) open_moves += move.ended ? 0 : 1;
+  const auto proof = services.vms.node.expelled();
   return Json{{"host", node.self.text()},
               {"version", SEALIFT_VERSION},
               {"listen", services.listen},
@@ -34,6 +50,7 @@ Result<Json> status(const StatusServices& services) {
                 {"members", state->members().size()},
                 {"height", node.height},
                 {"final_height", node.final_height},
+                {"expelled", proof ? expulsion(*proof, node.self) : Json()},
                 {"waiting_for", node.waiting_for}}}};
 }
 

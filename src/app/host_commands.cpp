@@ -39,6 +39,12 @@ Result<int> status(const Cli& cli) {
                              field(domain, "members"), field(domain, "role"))},
       {"ledger",
        fmt::format("block {}, final up to {}", field(domain, "height"), field(domain, "final_height"))}};
+  if (const Json expelled = domain.value("expelled", Json()); expelled.is_object())
+    pairs.emplace_back("expelled",
+                       fmt::format("in block {}, confirmed by a quorum of the others: {}. It takes part "
+                                   "in nothing more; its guests run on, unless they were recovered "
+                                   "elsewhere",
+                                   field(expelled, "block"), field(expelled, "text")));
   if (const std::string waiting = field(domain, "waiting_for"); !waiting.empty() && waiting != "-")
     pairs.emplace_back("waiting for", waiting);
   print_pairs(pairs);

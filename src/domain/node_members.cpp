@@ -154,6 +154,7 @@ Status Node::leave(Deadline deadline, const Stop& stop) {
 Result<ledger::RecordId> Node::update_endpoints(std::vector<net::Endpoint> endpoints, Deadline deadline,
                                                 const Stop& stop) {
   const auto core = SEALIFT_TRY(impl_->core());
+  SEALIFT_TRY_STATUS(core->check_active());
   const auto member = core->chain().final_state()->member(impl_->options.self.name);
   if (!member) return fail(Code::kRefused, "{} is no member yet", impl_->options.self.name.text());
   ledger::HostUpdate update;
