@@ -45,7 +45,7 @@ const std::map<std::string_view, std::string_view> kExamples = {
     {"ledger log", "sealift ledger log"},
     {"ledger show", "sealift ledger show 4f1c22"},
     {"ledger export", "sealift ledger export ./ledger"},
-    {"ledger verify", "sealift ledger verify"},
+    {"ledger verify", "sealift ledger verify ./ledger"},
 };
 
 void add_below(CLI::App& app, const std::string& path) {

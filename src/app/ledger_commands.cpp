@@ -67,9 +67,15 @@ void add_ledger_commands(CLI::App& root, Cli& cli) {
                     return print_verdict(cli, SEALIFT_TRY(export_ledger(cli.state(), directory)));
                   });
   exported.add_option("directory", directory, "a new directory")->required();
-  add_command(
-      ledger, cli, "verify", "Check every block, record and signature that this host keeps",
-      [&cli]() -> Result<int> { return print_verdict(cli, SEALIFT_TRY(verify_ledger(cli.state()))); });
+  static std::string from_directory;
+  CLI::App& checked = add_command(
+      ledger, cli, "verify",
+      "Check every block, record and signature that this host keeps, or that an export holds",
+      [&cli]() -> Result<int> {
+        const file::Path place = from_directory.empty() ? cli.state() : file::Path(from_directory);
+        return print_verdict(cli, SEALIFT_TRY(verify_ledger(place)));
+      });
+  checked.add_option("directory", from_directory, "what 'ledger export' wrote (default: this host's ledger)");
 }
 
 }  // namespace sealift::app
