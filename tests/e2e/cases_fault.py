@@ -194,11 +194,25 @@ def case_strangers(lab):
         "basel to be out",
         lambda: "basel" not in [m["name"] for m in zurich.cli("domain", "members")["members"]],
     )
+
+    note("it shows the proof, and refuses to go on, also after a restart")
+    for again in (False, True):
+        if again:
+            basel.restart()
+        proof = wait_until("basel to know", lambda: basel.cli("host", "status")["domain"]["expelled"])
+        entry = next(r for r in zurich.cli("ledger", "log")["records"] if r["kind"] == "host.expel")
+        assert proof["block"] == entry["height"] and "basel" in proof["text"] and "test" in proof["text"], (proof, entry)
+        assert sum(line.startswith("\u2014 ") for line in proof["checkpoint"].splitlines()) >= 2, proof["checkpoint"]
+        shown = basel.text("host", "status")
+        assert f"in block {proof['block']}" in shown and "this host is expelled" in shown, shown
+        basel.fails("domain", "expel", "bern", "--reason", "revenge", says=["basel", "no member", "any more"])
+        basel.fails("host", "update", "192.0.2.1:7420", says=["basel", "no member", "any more"])
+    seen = basel.cli("host", "status")["domain"]["height"]
     bern.create_vm("web-01", settings="guest.mem=16")
-    guest = bern.start_vm("web-01")
+    bern.start_vm("web-01")
     bern.wait_ended(bern.begin_move("web-01", zurich, "--live"), "done")
     zurich.guest().verify()
-    del guest
+    assert basel.cli("host", "status")["domain"]["height"] == seen, "it was told what came after its expulsion"
     zurich.fails("migrate", "web-01", "--to", "basel", says="basel")
 
 

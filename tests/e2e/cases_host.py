@@ -97,15 +97,6 @@ def case_daemon_ends(lab):
     assert guest.status()["boot"] != boot
 
 
-def case_uefi_alone(lab):
-    """A UEFI guest boots, and its variable store is its own file."""
-    host = lab.host("zurich").start()
-    host.create_vm("web-01", firmware="uefi", memory="256M", settings="guest.mem=16")
-    host.start_vm("web-01").verify()
-    directory = pathlib.Path(host.vm("web-01")["directory"])
-    assert (directory / "vars.fd").stat().st_size > 0
-
-
 def case_errors(lab):
     """What a new user gets wrong: each error says what happened and what to do, and nothing is left behind."""
     host = lab.host("zurich")

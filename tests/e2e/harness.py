@@ -74,6 +74,7 @@ class Host:
         self.advertised = advertise if advertise == "none" else own
         self.daemon = None
         self.extra = ""  # more configuration, before init or a restart
+        self.http = None  # port of /healthz and /metrics
 
     # -- daemon ---------------------------------------------------------------------------------------------------
     def command(self, *arguments):
@@ -97,6 +98,7 @@ class Host:
             f'listen = "{self.address}:{self.port}"',
             f'advertise = ["{self.advertised}"]',
             'log_level = "debug"',
+            f'http = "127.0.0.1:{self.http}"' if self.http else "",
             "[qemu]",
             'accelerator = "tcg"',
         ]

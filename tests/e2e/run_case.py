@@ -7,6 +7,7 @@ import sys
 import time
 
 import cases_balance
+import cases_commands
 import cases_fault
 import cases_host
 import cases_kill
@@ -17,7 +18,7 @@ from harness import Lab
 
 CASES = {
     name[5:]: body
-    for module in (cases_balance, cases_host, cases_move, cases_session, cases_fault, cases_kill, cases_reach)
+    for module in (cases_balance, cases_commands, cases_host, cases_move, cases_session, cases_fault, cases_kill, cases_reach)
     for name, body in vars(module).items()
     if name.startswith("case_")
 }
