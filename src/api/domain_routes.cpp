@@ -83,6 +83,16 @@ Result<Json> invite(domain::Node& node, const Request& request) {
   return Json{{"line", line}, {"minutes", minutes}};
 }
 
+Result<Json> invite_balancer(traffic::Service& traffic, const Request& request) {
+  const std::uint64_t minutes = SEALIFT_TRY(json::number(request.body, "minutes"));
+  const std::uint64_t days = SEALIFT_TRY(json::number(request.body, "days"));
+  if (minutes < 1 || minutes > 10'080) return fail(Code::kInvalid, "an invitation lasts 1 to 10080 minutes");
+  if (days < 1 || days > 3650) return fail(Code::kInvalid, "a balancer's right lasts 1 to 3650 days");
+  const std::string line = SEALIFT_TRY(
+      traffic.invite({.line_valid = std::chrono::minutes(minutes), .right_valid = std::chrono::days(days)}));
+  return Json{{"line", line}, {"minutes", minutes}, {"days", days}};
+}
+
 Result<Json> join(domain::Node& node, const Request& request, const Stop& stop) {
   const std::string line = SEALIFT_TRY(json::text(request.body, "line"));
   SEALIFT_TRY_STATUS(node.join(line, Deadline::in(kLedgerWait), stop));
@@ -117,9 +127,11 @@ Result<Json> activate(domain::Node& node, const Request& request, const Stop& st
 
 }  // namespace
 
-void add_domain_routes(HttpServer& server, domain::Node& node, const Stop& stop) {
+void add_domain_routes(HttpServer& server, domain::Node& node, traffic::Service& traffic, const Stop& stop) {
   server.get("/v1/domain", [&node, stop](const Request&) { return show(node, stop); });
   server.post("/v1/domain/invite", [&node](const Request& request) { return invite(node, request); });
+  server.post("/v1/domain/invite-balancer",
+              [&traffic](const Request& request) { return invite_balancer(traffic, request); });
   server.post("/v1/domain/join", [&node, stop](const Request& request) { return join(node, request, stop); });
   server.post("/v1/domain/approve", [&node, stop](const Request& request) -> Result<Json> {
     const std::string host = SEALIFT_TRY(json::text(request.body, "host"));

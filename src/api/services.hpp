@@ -7,6 +7,7 @@
 
 #include "api/http_server.hpp"
 #include "domain/node.hpp"
+#include "traffic/service.hpp"
 
 namespace sealift::host {
 class Host;
@@ -42,8 +43,8 @@ void add_status_routes(HttpServer& server, const StatusServices& services, const
 // /healthz and /metrics (OpenMetrics): also for a second server on TCP, which answers nothing else
 void add_health_routes(HttpServer& server, const StatusServices& services);
 
-// GET /v1/domain, POST /v1/domain/invite|join|approve|leave|expel|activate
-void add_domain_routes(HttpServer& server, domain::Node& node, const Stop& stop);
+// GET /v1/domain, POST /v1/domain/invite|invite-balancer|join|approve|leave|expel|activate
+void add_domain_routes(HttpServer& server, domain::Node& node, traffic::Service& traffic, const Stop& stop);
 // GET /v1/ledger, GET /v1/ledger/records/{id or its first digits}, GET /v1/ledger/receipts/{move}
 void add_ledger_routes(HttpServer& server, domain::Node& node);
 // /v1/moves …: begin, list, show or watch (?after=VERSION&wait_ms=N), abort, tune

@@ -1,7 +1,9 @@
 // `sealift balance …`: the load balancer and what may be told it while it runs.
 #include "app/balance_daemon.hpp"
 #include "app/cli.hpp"
+#include "app/host_file.hpp"
 #include "balance/config.hpp"
+#include "traffic/enrolment.hpp"
 
 namespace sealift::app {
 
@@ -15,6 +17,7 @@ struct Options {
   std::uint32_t weight = 1, connections_max = 0, agent_port = 0;
   std::uint64_t longest_ms = 0;
   bool backup = false;
+  std::string line, directory = "/var/lib/sealift-balance", name;
 };
 
 Result<int> check(const Cli& cli, const Options& options) {
@@ -31,6 +34,30 @@ Result<int> check(const Cli& cli, const Options& options) {
   return kExitOk;
 }
 
+Result<int> enrol(const Cli& cli, const Options& options) {
+  const auto name = ledger::HostName::parse(options.name.empty() ? machine_name() : options.name);
+  if (!name) return because(name.error(), "--name");
+  const traffic::Enrolment enrolment = SEALIFT_TRY(
+      traffic::enrol(options.directory, options.line, *name, Deadline::in(Milliseconds{30'000}), {}));
+  const auto said = SEALIFT_TRY(traffic::parse_certificate(as_bytes(enrolment.certificate))).said;
+  Json hosts = Json::array();
+  std::string names;
+  for (const traffic::MemberAddress& member : enrolment.members.members) {
+    hosts.push_back(member.name.text());
+    names += (names.empty() ? "" : ", ") + member.name.text();
+  }
+  const Json answer = {{"name", name->text()},
+                       {"domain", enrolment.domain.hex()},
+                       {"until", to_iso8601(said.until)},
+                       {"hosts", std::move(hosts)},
+                       {"directory", options.directory}};
+  if (cli.printed_json(answer)) return kExitOk;
+  fmt::print(
+      "{} may follow the moves of {} until {}; in the balancer's file:\n[follow]\ndirectory = \"{}\"\n",
+      name->text(), names, to_iso8601(said.until), options.directory);
+  return kExitOk;
+}
+
 Result<int> list(const Cli& cli, const Options& options) {
   const Json answer = SEALIFT_TRY(api::Client(options.control).get("/v1/balance"));
   if (cli.printed_json(answer)) return kExitOk;
@@ -41,13 +68,18 @@ Result<int> list(const Cli& cli, const Options& options) {
       for (const Json& what : server.value("changed_by_command", Json::array()))
         by += fmt::format("{}{}", by.find(';') == std::string::npos ? "; command: " : ", ",
                           what.get<std::string>());
-      rows.push_back({field(pool, "name"), field(server, "name"), field(server, "address"),
-                      field(server, "state"), field(server, "weight"), field(server, "active"),
-                      field(server, "waiting"), field(server, "connections"), by, field(server, "why")});
+      rows.push_back(
+          {field(pool, "name"), field(server, "name"), field(server, "address"), field(server, "state"),
+           field(server, "weight"), field(server, "active"), field(server, "waiting"),
+           field(server, "connections"), by,
+           json::has(server, "move") ? "its VM is " + field(server, "move") : field(server, "why")});
     }
   }
   print_table({"POOL", "SERVER", "ADDRESS", "STATE", "WEIGHT", "ACTIVE", "WAITING", "TOTAL", "SET BY", "WHY"},
               rows);
+  for (const Json& host : answer.value("follow", Json::object()).value("hosts", Json::array()))
+    fmt::print("moves of {}: {}\n", field(host, "name"),
+               host.value("connected", false) ? "followed" : "NOT followed: " + field(host, "why"));
   return kExitOk;
 }
 
@@ -126,6 +158,14 @@ void add_balance_commands(CLI::App& root, Cli& cli) {
                 if (!cli.printed_json(answer)) fmt::print("{}\n", field(answer, "message"));
                 return kExitOk;
               });
+  CLI::App& enrolled =
+      add_command(balance, cli, "enrol",
+                  "Get the right to follow a domain's moves, with a line of 'domain invite --balancer'",
+                  [&cli] { return enrol(cli, options); });
+  enrolled.add_option("line", options.line, "the invitation")->required();
+  enrolled.add_option("--directory", options.directory, "where key and certificate are kept")
+      ->capture_default_str();
+  enrolled.add_option("--name", options.name, "the balancer's name (default: this machine's)");
   add_server_commands(balance, cli, options);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "api/http_server.hpp"
+#include "app/balance_follow.hpp"
 #include "app/notify.hpp"
 #include "balance/balancer.hpp"
 #include "base/log.hpp"
@@ -25,6 +26,7 @@ class BalanceDaemon {
   ~BalanceDaemon() {
     stop_.stop();
     if (bequeather_.joinable()) bequeather_.join();
+    follow_.reset();
   }
 
   Status start(Takeover takeover) {
@@ -42,12 +44,15 @@ class BalanceDaemon {
       }
     }
     balancer_ = SEALIFT_TRY(balance::Balancer::start(config_, std::move(inheritance)));
+    follow_moves(config_);
     if (heir) SEALIFT_TRY_STATUS(heir->ready());  // from here on the old one accepts nothing more
     return serve();
   }
 
   Result<Json> reload() {
-    SEALIFT_TRY_STATUS(balancer_->reload(SEALIFT_TRY(balance::load_config(file_))));
+    const balance::Config config = SEALIFT_TRY(balance::load_config(file_));
+    SEALIFT_TRY_STATUS(balancer_->reload(config));
+    follow_moves(config);  // also a new enrolment
     return Json{{"message", fmt::format("{} is in force", file_.string())}};
   }
   balance::Balancer& balancer() { return *balancer_; }
@@ -61,6 +66,20 @@ class BalanceDaemon {
   }
 
  private:
+  // A balancer that cannot follow balances all the same, and says so.
+  void follow_moves(const balance::Config& config) {
+    const std::lock_guard lock(following_);
+    if (follow_ && follow_->current(config.follow)) return;
+    follow_.reset();
+    if (config.follow.empty()) return;
+    auto follow = BalanceFollow::start(config.follow, *balancer_);
+    if (follow) {
+      follow_ = std::move(*follow);
+    } else {
+      log_error("balance.follows_no_moves", {{"why", follow.error().message}});
+    }
+  }
+
   Status serve() {
     if (!config_.metrics.empty()) {
       const balance::Address address = SEALIFT_TRY(balance::Address::parse(config_.metrics));
@@ -140,6 +159,8 @@ class BalanceDaemon {
   file::Path file_;
   balance::Config config_;
   std::unique_ptr<balance::Balancer> balancer_;
+  std::mutex following_;
+  std::unique_ptr<BalanceFollow> follow_;
   std::unique_ptr<api::HttpServer> control_, metrics_;
   std::atomic<bool> replaced_{false};
   StopSource stop_;

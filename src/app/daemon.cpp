@@ -10,6 +10,7 @@
 #include "app/notify.hpp"
 #include "app/ownership.hpp"
 #include "app/recovery.hpp"
+#include "app/traffic.hpp"
 #include "base/log.hpp"
 #include "host/ledger_records.hpp"
 #include "hypervisor/qemu/machine.hpp"
@@ -116,6 +117,9 @@ class Daemon {
   std::unique_ptr<host::LedgerRecords> records_;
   std::unique_ptr<host::Host> host_;
   std::unique_ptr<HostForMoves> local_host_;
+  std::unique_ptr<traffic::EventStream> stream_;
+  std::unique_ptr<traffic::Service> traffic_;
+  std::unique_ptr<HostTraffic> switch_;
   std::unique_ptr<migrate::MoveManager> moves_;
   std::unique_ptr<net::PeerServer> peers_;
   std::unique_ptr<net::StandingConnections> standing_;
@@ -175,6 +179,10 @@ Status Daemon::open_host() {
                                         .hypervisor = hypervisor_.get(),
                                         .records = records_.get()}));
   local_host_ = std::make_unique<HostForMoves>(*host_, *records_, facts_, guest_user_);
+  stream_ = SEALIFT_TRY(traffic::EventStream::open(state_directory_ / "traffic.db"));
+  traffic_ = std::make_unique<traffic::Service>(traffic::ServiceOptions{
+      .self = file_.name, .identity = &identity_, .ledger = node_.get(), .stream = stream_.get()});
+  switch_ = std::make_unique<HostTraffic>(*stream_, file_.name, config_.addresses);
   migrate::MoveManagerOptions options;
   options.directory = state_directory_;
   options.self = file_.name;
@@ -182,6 +190,7 @@ Status Daemon::open_host() {
   options.ledger = node_.get();
   options.host = local_host_.get();
   options.call_backs = &call_backs_;
+  options.traffic = switch_.get();
   options.numbers = &records_->numbering();
   options.incoming_max = config_.accept.moves.value_or(options.incoming_max);
   moves_ = SEALIFT_TRY(migrate::MoveManager::open(std::move(options)));
@@ -193,9 +202,14 @@ Status Daemon::serve_peers() {
   peers_ = std::make_unique<net::PeerServer>(
       identity_,
       net::PeerServerOptions{.host_name = file_.name.text(), .domain = node_->status().domain.hex()},
-      [this](const crypto::PublicKey& key, const net::Hello& hello) { return node_->authorise(key, hello); });
+      [this](const crypto::PublicKey& key, const net::Hello& hello) {
+        const bool traffic =
+            hello.purpose == traffic::kTrafficPurpose || hello.purpose == traffic::kEnrolPurpose;
+        return traffic ? traffic_->authorise(key, hello) : node_->authorise(key, hello);
+      });
   node_->attach(*peers_);
   moves_->attach(*peers_);
+  traffic_->attach(*peers_);
   call_backs_.attach(*peers_);
   const net::Endpoint listen = SEALIFT_TRY(net::Endpoint::parse(config_.listen));
   if (const Status started = peers_->start(listen); !started) {
@@ -258,7 +272,7 @@ Status Daemon::serve_api() {
   api::add_status_routes(*api_, status, stop_.token());
   api::add_vm_routes(*api_, vms, stop_.token());
   api::add_move_routes(*api_, *moves_, stop_.token());
-  api::add_domain_routes(*api_, *node_, stop_.token());
+  api::add_domain_routes(*api_, *node_, *traffic_, stop_.token());
   api::add_ledger_routes(*api_, *node_);
   SEALIFT_TRY_STATUS(api_->start(state_directory_ / "api.sock"));
   if (config_.http.empty()) return {};

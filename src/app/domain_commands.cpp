@@ -29,6 +29,18 @@ Result<int> post(const Cli& cli, const std::string& path, const Json& body) {
   return kExitOk;
 }
 
+Result<int> invite_balancer(const Cli& cli, std::uint64_t minutes, std::uint64_t days) {
+  const Json answer =
+      SEALIFT_TRY(cli.client().post("/v1/domain/invite-balancer", {{"minutes", minutes}, {"days", days}}));
+  if (cli.printed_json(answer)) return kExitOk;
+  fmt::print(stderr,
+             "run this on the load balancer, within {} minutes; it works once and gives the right to follow "
+             "moves, nothing else, for {} days:\n",
+             minutes, days);
+  fmt::print("sealift balance enrol {}\n", field(answer, "line"));
+  return kExitOk;
+}
+
 Result<int> invite(const Cli& cli, std::uint64_t minutes) {
   const Json answer = SEALIFT_TRY(cli.client().post("/v1/domain/invite", {{"minutes", minutes}}));
   if (cli.printed_json(answer)) return kExitOk;
@@ -46,9 +58,16 @@ void add_domain_commands(CLI::App& root, Cli& cli) {
   static std::string line;
   static std::string reason;
   static std::uint64_t minutes = 30;
+  static bool balancer = false;
+  static std::uint64_t days = 365;
 
-  CLI::App& invited = add_command(domain, cli, "invite", "Print the one line that lets another host join",
-                                  [&cli] { return invite(cli, minutes); });
+  CLI::App& invited =
+      add_command(domain, cli, "invite", "Print the one line that lets another host join",
+                  [&cli] { return balancer ? invite_balancer(cli, minutes, days) : invite(cli, minutes); });
+  invited.add_flag("--balancer", balancer, "for a load balancer: it may follow moves and is no member");
+  invited.add_option("--days", days, "with --balancer: how long the right lasts")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3650));
   invited.add_option("--minutes", minutes, "how long the line is valid")
       ->capture_default_str()
       ->check(CLI::Range(1, 10080));

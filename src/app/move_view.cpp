@@ -170,6 +170,18 @@ void MoveView::finish(const Json& move) {
     return;
   }
   fmt::print("{}\n", done_line(report));
+  const Json hold = report.value("hold", Json::object());
+  const auto names = [&](const char* which) {
+    const std::vector<std::string> list = json::texts(hold, which);
+    return fmt::format("{}", fmt::join(list, ", "));
+  };
+  if (!names("by").empty())
+    fmt::print("{}\n",
+               line_of("held", fmt::format("new connections, by {}; waited {} before the pause", names("by"),
+                                           human_seconds(milliseconds(hold, "waited_ms") / 1000))));
+  if (!names("missing").empty())
+    fmt::print("{}\n",
+               line_of("warning", names("missing") + " did not say in time that it holds connections"));
   for (const Json& line : report.value("verified", Json::array())) {
     fmt::print("{}\n", line_of("verified", line.is_string() ? line.get<std::string>() : ""));
   }

@@ -127,9 +127,25 @@ Status Balancer::change(const std::function<Status(Registry&, SteadyTime)>& acti
     SEALIFT_TRY_STATUS(action(core->registry, now));
     generation = publish(*core);
   }
+  settle(generation);
+  return {};
+}
+
+Status Balancer::follow(const std::function<Status(MoveFollower&, Registry&, SteadyTime)>& action) {
+  std::uint64_t generation = 0;
+  Status done;
+  {
+    auto core = core_.lock();
+    done = action(core->follower, core->registry, std::chrono::steady_clock::now());
+    generation = publish(*core);  // also what was done before it failed
+  }
+  settle(generation);
+  return done;
+}
+
+void Balancer::settle(std::uint64_t generation) const {
   const Deadline deadline = Deadline::in(Milliseconds{50});
   while (settled() < generation && !deadline.passed()) std::this_thread::yield();
-  return {};
 }
 
 std::uint64_t Balancer::publish(Core& core) {

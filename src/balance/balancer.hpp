@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "balance/checker.hpp"
+#include "balance/follow.hpp"
 #include "balance/listen.hpp"
 #include "balance/loop.hpp"
 
@@ -22,6 +23,8 @@ class Balancer {
   Status reload(const Config& config);
   // Runs it on the registry and makes the loops follow.
   Status change(const std::function<Status(Registry&, SteadyTime)>& action);
+  // The same, with what is known of moves.
+  Status follow(const std::function<Status(MoveFollower&, Registry&, SteadyTime)>& action);
 
   Json status();
   std::string metrics();  // OpenMetrics text
@@ -40,6 +43,7 @@ class Balancer {
   };
   struct Core {
     Registry registry;
+    MoveFollower follower;
     std::map<std::string, Listening> listening;
   };
   using Fresh = std::map<std::string, Listening>;
@@ -50,6 +54,7 @@ class Balancer {
   void give_to_loops(const std::string& name, const Listening& listening);
   std::uint64_t publish(Core& core);  // the newest snapshot's generation
   std::uint64_t settled() const;
+  void settle(std::uint64_t generation) const;
   void control();
 
   const std::uint32_t threads_;

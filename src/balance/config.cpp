@@ -193,6 +193,12 @@ Result<Config> parse_config(std::string_view toml, std::string_view file_name) {
     read_number(*table, "connections_max", 1, 10'000'000, &config.connections_max);
     read_ms(*table, "drain_ms", &config.drain, 0);
   }
+  if (auto table = root.table("follow")) {
+    table->require("directory");
+    if (const auto path = table->text("directory")) config.follow = *path;
+    if (config.follow.empty() || config.follow.front() != '/')
+      table->problem("directory", "must be an absolute path: where `sealift balance enrol` keeps its files");
+  }
   for (TomlTable table : root.tables("listener")) read_listener(table, &config.listeners.emplace_back());
   if (auto pools = root.table("pool")) {
     for (auto& [name, table] : pools->named_tables()) {

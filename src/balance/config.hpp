@@ -90,6 +90,7 @@ struct Config {
   std::string metrics;                // host:port for /metrics; empty: none
   std::string access_log;             // file; empty: none
   std::uint32_t connections_max = 0;  // 0: what the descriptor limit allows
+  std::string follow;                 // directory of the enrolment; empty: no moves are followed
   Milliseconds drain{30'000};         // after handing over or a stop: how long old connections may go on
   std::vector<ListenerSpec> listeners;
   std::vector<PoolSpec> pools;

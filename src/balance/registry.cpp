@@ -99,11 +99,13 @@ Registry::Server* Registry::find(std::uint64_t id) {
   return nullptr;
 }
 
-std::optional<ServerName> Registry::find_vm(std::string_view vm) const {
+std::vector<ServerName> Registry::servers_of(std::string_view vm_id, std::string_view vm_name) const {
+  std::vector<ServerName> list;
   for (const auto& [pool_name, pool] : pools_)
     for (const auto& [name, server] : pool.servers)
-      if (!vm.empty() && server.spec.vm == vm) return ServerName{pool_name, name};
-  return std::nullopt;
+      if (!server.spec.vm.empty() && (server.spec.vm == vm_id || server.spec.vm == vm_name))
+        list.push_back({pool_name, name});
+  return list;
 }
 
 Status Registry::add(const std::string& pool_name, ServerSpec spec, SteadyTime now) {

@@ -53,7 +53,8 @@ class Registry {
   Status hold(const ServerName& name, std::optional<Milliseconds> longest, SteadyTime now);
   Status release(const ServerName& name, SteadyTime now);
   Status suspend_checks(const ServerName& name, bool suspended);
-  std::optional<ServerName> find_vm(std::string_view vm) const;
+  // Every server that names a VM by this id or name.
+  std::vector<ServerName> servers_of(std::string_view vm_id, std::string_view vm_name) const;
 
   std::vector<CheckTarget> targets() const;
   void health_result(std::uint64_t id, const std::optional<std::string>& fault, SteadyTime now);
@@ -124,6 +125,7 @@ class Registry {
   std::uint32_t next_pool_ = 0;
   std::uint64_t next_server_ = 1;
   std::uint64_t generation_ = 0;
+  std::uint64_t holds_expired_ = 0;
   bool changed_ = true;
   std::shared_ptr<const Snapshot> newest_;
 };

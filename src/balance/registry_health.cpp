@@ -81,6 +81,7 @@ void Registry::tick_server(Pool& pool, Server& server, SteadyTime now) {
     log_warning(
         "balance.hold_expired",
         {{"pool", pool.spec.name}, {"server", server.spec.name}, {"now", "new connections go to it again"}});
+    ++holds_expired_;
     open_gate(pool, server, now);
   }
   if (server.gate == Gate::kReleasing) {
@@ -185,6 +186,7 @@ Json Registry::status(SteadyTime now) const {
                          {"weight", server.commanded_weight.value_or(server.spec.weight)},
                          {"agent_percent", server.agent.percent ? Json(*server.agent.percent) : Json()},
                          {"backup", server.spec.backup},
+                         {"vm", server.spec.vm},
                          {"set_by", server.from_file ? "file" : "command"},
                          {"changed_by_command", std::move(by_command)},
                          {"checks", server.checks_suspended ? "suspended" : "counted"},
@@ -204,7 +206,7 @@ Json Registry::status(SteadyTime now) const {
                      {"leaving", pool.leaving.size()},
                      {"servers", std::move(servers)}});
   }
-  return {{"generation", generation_}, {"pools", std::move(pools)}};
+  return {{"generation", generation_}, {"holds_expired", holds_expired_}, {"pools", std::move(pools)}};
 }
 
 }  // namespace sealift::balance

@@ -172,42 +172,71 @@ TEST_F(RegistryTest, HoldEndsByItselfAndReleaseIsPacedWhileSomebodyWaits) {
 TEST_F(MoveFollowerTest, MapsAMoveToHoldAndRelease) {
   load("[pool.p.health]\nfall = 1", {"a", "b"});
   MoveFollower follower;
-  const auto tell = [&](std::uint64_t sequence, MovePhase phase, std::optional<Address> address = {}) {
-    ASSERT_TRUE(follower.apply({"vm-a", sequence, phase, address}, registry, now));
+  const auto tell = [&](std::uint64_t epoch, MovePhase phase, std::optional<Address> address = {}) {
+    ASSERT_TRUE(follower.apply({"id", "vm-a", epoch, phase, "zurich", address}, registry, now));
   };
   tell(1, MovePhase::kMoving);
   registry.health_result(id("a"), "no answer in time", now);
   EXPECT_NE(view("a").weight, 0U) << "checks of a moving VM are not counted";
   EXPECT_EQ(view("a").gate, Gate::kOpen);
-  tell(2, MovePhase::kSwitching);
+  tell(1, MovePhase::kSwitching);
   EXPECT_EQ(view("a").gate, Gate::kHeld);
-  tell(3, MovePhase::kMoved, Address::parse("127.0.0.2:80").value());
+  EXPECT_EQ(follower.status()["moves"][0]["phase"], "switching");
+  tell(1, MovePhase::kMoved, Address::parse("127.0.0.2:80").value());
   EXPECT_EQ(view("a").gate, Gate::kOpen);
   EXPECT_EQ(view("a").spec.address.text(), "127.0.0.2:80");
-  tell(2, MovePhase::kSwitching);
+  tell(1, MovePhase::kSwitching);
+  tell(0, MovePhase::kSwitching);
+  tell(1, MovePhase::kAborted, Address::parse("127.0.0.3:80").value());
   EXPECT_EQ(view("a").gate, Gate::kOpen) << "late news change nothing";
+  EXPECT_EQ(view("a").spec.address.text(), "127.0.0.2:80");
   registry.health_result(id("a"), "refused", now);
   EXPECT_EQ(view("a").weight, 0U) << "counted again";
-  EXPECT_TRUE(follower.apply({"unknown", 9, MovePhase::kSwitching, {}}, registry, now));
+  tell(2, MovePhase::kSwitching);
+  EXPECT_EQ(view("a").gate, Gate::kHeld) << "the next move, its beginning missed";
+  tell(2, MovePhase::kAborted);
+  EXPECT_EQ(view("a").gate, Gate::kOpen);
+  EXPECT_EQ(follower.status()["followed"], 2);
+  EXPECT_TRUE(follower.apply({"id", "unknown", 9, MovePhase::kSwitching, "", {}}, registry, now));
 }
 
-TEST_F(MoveFollowerTest, FailsOpenWhenTheStreamIsLostOrAMoveStaysSilent) {
+TEST_F(MoveFollowerTest, EveryServerThatNamesTheVmByNameOrIdFollows) {
+  Config config = config_of("", {"a", "b", "c"});
+  config.pools[0].servers[1].vm = "id";
+  registry.apply(config, now);
+  MoveFollower follower;
+  ASSERT_TRUE(follower.apply({"id", "vm-a", 1, MovePhase::kSwitching, "zurich", {}}, registry, now));
+  EXPECT_EQ(view("a").gate, Gate::kHeld);
+  EXPECT_EQ(view("b").gate, Gate::kHeld);
+  EXPECT_EQ(view("c").gate, Gate::kOpen);
+}
+
+TEST_F(MoveFollowerTest, FailsOpenWhenTheSourcesStreamIsLostOrItKnowsOfNoMove) {
   load("[pool.p.health]\nfall = 1", {"a"});
   MoveFollower follower;
   for (const bool lost : {true, false}) {
-    const std::uint64_t sequence = lost ? 1 : 3;
-    ASSERT_TRUE(follower.apply({"vm-a", sequence, MovePhase::kMoving, {}}, registry, now));
-    ASSERT_TRUE(follower.apply({"vm-a", sequence + 1, MovePhase::kSwitching, {}}, registry, now));
-    EXPECT_EQ(view("a").gate, Gate::kHeld);
+    const std::uint64_t epoch = lost ? 1 : 2;
+    follower.stream_connected("zurich");
+    ASSERT_TRUE(follower.apply({"id", "vm-a", epoch, MovePhase::kSwitching, "zurich", {}}, registry, now));
+    follower.stream_lost("bern", "it is gone", registry, now);
+    follower.told_whole("bern", {}, registry, now);
+    follower.told_whole("zurich", {"id"}, registry, now);
+    EXPECT_EQ(view("a").gate, Gate::kHeld) << "the source is still heard";
     if (lost) {
-      follower.stream_lost(registry, now);
+      follower.stream_lost("zurich", "it is gone", registry, now);
+      EXPECT_EQ(follower.status()["hosts"][1]["why"], "it is gone");
     } else {
-      now += MoveFollower::kSilenceMax;
-      follower.tick(registry, now);
+      follower.told_whole("zurich", {"another"}, registry, now);
     }
     EXPECT_EQ(view("a").gate, Gate::kOpen);
     EXPECT_EQ(server_status("a")["checks"], "counted");
+    ASSERT_TRUE(follower.apply(
+        {"id", "vm-a", epoch, MovePhase::kMoved, "zurich", Address::parse("127.0.0.9:80").value()}, registry,
+        now));
+    EXPECT_EQ(view("a").spec.address.text(), "127.0.0.9:80") << "the end counts all the same";
+    ASSERT_TRUE(registry.set_address({"p", "a"}, Address::parse("127.0.0.1:80").value()));
   }
+  EXPECT_EQ(follower.status()["failed_open"], 2);
 }
 
 }  // namespace

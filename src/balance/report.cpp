@@ -3,9 +3,34 @@
 
 namespace sealift::balance {
 
+namespace {
+
+std::string follow_metrics(const Json& follow) {
+  std::string out = fmt::format(
+      "# TYPE sealift_balance_moves_followed counter\n# HELP sealift_balance_moves_followed Moves of "
+      "servers' VMs.\nsealift_balance_moves_followed_total {}\n"
+      "# TYPE sealift_balance_moves_failed_open counter\n# HELP sealift_balance_moves_failed_open "
+      "Moves whose end was not heard.\nsealift_balance_moves_failed_open_total {}\n",
+      follow["followed"].get<std::uint64_t>(), follow["failed_open"].get<std::uint64_t>());
+  out +=
+      "# TYPE sealift_balance_stream_connected gauge\n# HELP sealift_balance_stream_connected 1: that host's "
+      "moves are heard.\n";
+  for (const Json& host : follow["hosts"])
+    out += fmt::format("sealift_balance_stream_connected{{host=\"{}\"}} {}\n",
+                       host["name"].get<std::string>(), host["connected"].get<bool>() ? 1 : 0);
+  return out;
+}
+
+}  // namespace
+
 Json Balancer::status() {
   auto core = core_.lock();
   Json status = core->registry.status(std::chrono::steady_clock::now());
+  status["follow"] = core->follower.status();
+  for (const Json& move : status["follow"]["moves"])
+    for (Json& pool : status["pools"])
+      for (Json& server : pool["servers"])
+        if (server["vm"] == move["vm"] || server["vm"] == move["name"]) server["move"] = move["phase"];
   std::uint64_t accepted = 0, open = 0, pauses = 0, bad_headers = 0, bulk = 0;
   for (const auto& loop : loops_) {
     accepted += loop->counters().accepted.load();
@@ -44,6 +69,7 @@ std::string Balancer::metrics() {
   whole("open", "gauge", "Client connections that are open.", "open");
   whole("accept_pauses", "counter", "Times that accepting paused: connections or descriptors ran out.",
         "accept_pauses");
+  whole("holds_expired", "counter", "Holds that ended by their limit.", "holds_expired");
   whole("bad_proxy_headers", "counter", "Connections closed for their PROXY header.", "bad_proxy_headers");
   struct Field {
     const char *name, *type, *help, *key;
@@ -80,7 +106,7 @@ std::string Balancer::metrics() {
     const auto state = server["state"].get<std::string>();
     return state == "up" || state == "releasing" ? 1 : 0;
   });
-  return out + "# EOF\n";
+  return out + follow_metrics(status["follow"]) + "# EOF\n";
 }
 
 }  // namespace sealift::balance

@@ -5,7 +5,8 @@
 namespace sealift::domain {
 namespace {
 
-constexpr std::string_view kPrefix = "sealift-invite-1";
+constexpr std::string_view kHostPrefix = "sealift-invite-1";
+constexpr std::string_view kBalancerPrefix = "sealift-balancer-1";
 constexpr std::size_t kFields = 7;
 constexpr std::size_t kEndpointsMax = 8;
 constexpr std::size_t kIdDigits = 16;
@@ -38,22 +39,24 @@ std::string Invitation::line() const {
   std::string where;
   for (const net::Endpoint& endpoint : endpoints) where += (where.empty() ? "" : "|") + endpoint.text();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(expires.time_since_epoch()).count();
-  return fmt::format("{},{},{},{},{},{},{}", kPrefix, where, domain.hex(), inviter.verifier_key(), id,
-                     hex(secret.reveal()), seconds);
+  return fmt::format("{},{},{},{},{},{},{}", kind == InvitationKind::kHost ? kHostPrefix : kBalancerPrefix,
+                     where, domain.hex(), inviter.verifier_key(), id, hex(secret.reveal()), seconds);
 }
 
 Result<Invitation> parse_invitation(std::string_view line) {
   line = trimmed(line);
   if (line.size() > kInvitationBytesMax) return fail(Code::kInvalid, "the invitation is too long to be one");
   const std::vector<std::string_view> fields = split(line, ',');
-  if (fields[0] != kPrefix) {
-    return fail(Code::kInvalid, "that is no invitation of this version: one starts with '{},'", kPrefix);
+  if (fields[0] != kHostPrefix && fields[0] != kBalancerPrefix) {
+    return fail(Code::kInvalid, "that is no invitation of this version: one starts with '{},' or '{},'",
+                kHostPrefix, kBalancerPrefix);
   }
   if (fields.size() != kFields) {
     return fail(Code::kInvalid, "the invitation has {} fields instead of {}: copy the whole line",
                 fields.size(), kFields);
   }
   Invitation invitation;
+  invitation.kind = fields[0] == kHostPrefix ? InvitationKind::kHost : InvitationKind::kBalancer;
   for (std::string_view text : split(fields[1], '|')) {
     auto endpoint = net::Endpoint::parse(text);
     if (!endpoint) return because(endpoint.error(), "the invitation's address");

@@ -1,9 +1,12 @@
 #pragma once
 
-// The line that `domain invite` prints and `domain join` takes. One word, seven fields parted by commas:
+// The line that `domain invite` prints: for `domain join`, or with --balancer for `balance enrol`. One word,
+// seven fields parted by commas:
 //
 //   sealift-invite-1,<endpoint>[|<endpoint>…],<domain id, 64 hex>,<verifier key of the inviting member>,
 //   <invitation id, 16 hex>,<secret, 64 hex>,<expiry, POSIX seconds>
+//
+// A balancer's begins with sealift-balancer-1; neither can be used as the other (traffic/service.hpp).
 //
 // (endpoints are parted by '|', at most 8). The joiner trusts the line alone: the domain id is the hash that
 // the genesis file must have, the key is the one that must answer at the endpoint. The secret never travels:
@@ -24,7 +27,10 @@ namespace sealift::domain {
 constexpr std::size_t kInvitationBytesMax = 4096;
 constexpr std::size_t kInvitationSecretBytes = 32;
 
+enum class InvitationKind : std::uint8_t { kHost, kBalancer };
+
 struct Invitation {
+  InvitationKind kind = InvitationKind::kHost;
   std::vector<net::Endpoint> endpoints;
   ledger::DomainId domain;
   crypto::NamedKey inviter;
@@ -34,7 +40,8 @@ struct Invitation {
 
   std::string line() const;
 };
-// kInvalid says which field; never repeats the secret. White space around the line is ignored.
+// Of either kind. kInvalid says which field; never repeats the secret. White space around the line is
+// ignored.
 Result<Invitation> parse_invitation(std::string_view line);
 
 // What the joiner shows instead of the secret: HMAC-SHA-256 under it over everything that it asks for, its

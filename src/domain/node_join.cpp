@@ -124,6 +124,9 @@ Status Node::join(std::string_view line, Deadline deadline, const Stop& stop) {
   std::unique_lock one(impl_->replacing, std::try_to_lock);
   if (!one) return fail(Code::kConflict, "another join or leave is under way on this host");
   const Invitation invitation = SEALIFT_TRY(parse_invitation(line));
+  if (invitation.kind != InvitationKind::kHost)
+    return fail(Code::kInvalid,
+                "that line enrols a load balancer, it makes no member: sealift balance enrol");
   auto core = SEALIFT_TRY(impl_->core());
   const NodeOptions& options = impl_->options;
   const bool there = core->replica().domain() == invitation.domain;

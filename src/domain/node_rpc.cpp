@@ -51,7 +51,7 @@ void Node::Impl::serve_join(net::PeerConnection connection, const Stop& stop) {
     std::atomic<int>& joins;
     ~Count() { --joins; }
   } count{joins};
-  if (++joins <= kJoinsMax) join_service.serve(std::move(connection), stop, kJoinIdle);
+  if (++joins <= kJoinsMax) join_service.serve(std::move(connection), stop, {.idle_max = kJoinIdle});
 }
 
 void Node::Impl::make_services() {

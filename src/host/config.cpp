@@ -33,6 +33,13 @@ bool valid_interface(std::string_view name) {
          name.find_first_of("/ \t\n:") == std::string_view::npos && name.front() != '-';
 }
 
+// "192.0.2.7:80", "[2001:db8::7]:80"; whoever dials it reads it fully.
+bool valid_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  return text.size() <= 64 && colon != std::string_view::npos && colon > 0 && colon + 1 < text.size() &&
+         text.find_first_not_of("0123456789abcdefABCDEF.:[]") == std::string_view::npos;
+}
+
 hypervisor::NetworkPlacement read_network(TomlTable table) {
   const auto bridge = table.text("bridge");
   const auto vlan = table.number("vlan", 1, 4094);
@@ -88,6 +95,14 @@ void read_root(TomlTable root, HostConfig* out) {
       const file::Path path = table.text("path").value_or("/");
       if (!path.is_absolute()) table.problem("path", "must be absolute");
       out->pools[name] = path;
+    }
+  }
+  if (auto vms = root.table("vms")) {
+    for (auto& [name, table] : vms->named_tables()) {
+      table.require("address");
+      out->addresses[name] = table.text("address").value_or("");
+      if (!valid_address(out->addresses[name]))
+        table.problem("address", "must be an IP address and a port, as in \"192.0.2.7:80\"");
     }
   }
   if (auto accept = root.table("accept")) read_accept(*accept, &out->accept);
@@ -154,6 +169,9 @@ std::string_view default_config_text() {
 # memory = "64GiB"
 # disk = "1TiB"
 # moves = 2
+
+# [vms.web-01]                           # of a VM while it runs here
+# address = "192.0.2.7:80"               # what load balancers that follow moves are told, if it changes with hosts
 
 # [quarantine]
 # days = 30

@@ -24,8 +24,9 @@
 //   memory = "64GiB"                  # of all VMs here together
 //   disk = "1TiB"                     # of one VM
 //   moves = 2                         # at once
-//   [quarantine]
-//   days = 30                         # disks of VMs that left are kept that long
+//   [vms.web-01]                      # of a VM while it runs here
+//   address = "192.0.2.7:80"          # what load balancers that follow moves are told, if it changes with
+//   hosts [quarantine] days = 30                         # disks of VMs that left are kept that long
 //   [shutdown]
 //   seconds = 90                      # for guests to power off when the host shuts down
 //   with_daemon = false               # also when only the daemon is told to end: a host without systemd
@@ -65,6 +66,7 @@ struct HostConfig {
   std::map<std::string, hypervisor::NetworkPlacement> networks;  // "default" is there always
   std::map<std::string, file::Path> pools;  // "default" is there always: STATE/pools/default
   AcceptPolicy accept;
+  std::map<std::string, std::string> addresses;  // by VM name
   std::uint32_t quarantine_days = 30;
   std::uint32_t shutdown_seconds = 90;
   bool shutdown_with_daemon = false;

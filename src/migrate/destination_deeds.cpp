@@ -153,19 +153,28 @@ void DestinationDriver::start_guest() {
   if (started) {
     running();
     (void)m->announce(Deadline::in(kQmpPatience));
+    guest_has_moved();
     return;
   }
   if (m->process_state() == ProcessState::kGone) return tell(EventKind::kQemuGone, started.error().message);
   // A refusal in words proves that it did not run; an answer that did not come proves nothing.
   const auto status = m->status(Deadline::in(kQmpPatience));
-  if (status && status->running) return running();
+  if (status && status->running) {
+    guest_has_moved();
+    return running();
+  }
   const bool refused = started.error().code != Code::kTimeout && started.error().code != Code::kUnavailable;
   if (refused && status) return tell(EventKind::kStartFailed, started.error().message);
   tell(EventKind::kQemuGone, "its QEMU does not answer: " + started.error().message);
 }
 
+void DestinationDriver::guest_has_moved() {
+  if (traffic() != nullptr) traffic()->moved(traffic_move());
+}
+
 void DestinationDriver::start_from_disks() {
   const auto running = [&](const char* how) {
+    guest_has_moved();
     how_started_ = how;
     at_.lock()->running = std::chrono::steady_clock::now();
     tell(EventKind::kGuestRuns);

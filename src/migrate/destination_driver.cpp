@@ -290,6 +290,7 @@ void DestinationDriver::stop_receiving() {
 
 void DestinationDriver::finish(const State& state) {
   const auto& ended = std::get<custody_destination::Ended>(state);
+  if (ended.outcome == custody::Outcome::kMoved) guest_has_moved();  // an earlier daemon may not have said it
   host().release(row_.vm, id());
   *receive_.lock() = nullptr;
   (void)file::remove_tree(scratch());

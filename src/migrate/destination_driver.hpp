@@ -81,6 +81,7 @@ class DestinationDriver final : public CustodyDriver<DestinationMachine> {
   void look_at_repeats();
   std::shared_ptr<hypervisor::Machine> machine();
   void say_timing();
+  void guest_has_moved();
 
   struct Talk {
     std::shared_ptr<Conversation> conversation;  // shared: reader, receiver and the move's thread use it

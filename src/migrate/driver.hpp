@@ -61,6 +61,13 @@ class Driver {
   file::Path scratch() const { return options().directory / "moves" / id().hex().substr(0, 12); }
   LocalHost& host() const { return *around_.options.host; }
   const MoveManagerOptions& options() const { return around_.options; }
+  // Who is told of a live move; nobody of a cold one.
+  TrafficSwitch* traffic() const {
+    return agreed_.mode() == custody::MoveMode::kLive ? options().traffic : nullptr;
+  }
+  TrafficMove traffic_move() const {
+    return {id(), row_.vm, agreed_.request.vm.definition.name, agreed_.epoch, agreed_.from, agreed_.to};
+  }
 
   const Surroundings& around_;
   MoveRow row_;

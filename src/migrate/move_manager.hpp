@@ -24,6 +24,7 @@
 #include "migrate/estimate.hpp"
 #include "migrate/local_host.hpp"
 #include "migrate/progress.hpp"
+#include "migrate/traffic_switch.hpp"
 #include "net/dial.hpp"
 #include "transport/session.hpp"
 
@@ -36,6 +37,7 @@ struct MoveManagerOptions {
   ledger::Ledger* ledger = nullptr;
   LocalHost* host = nullptr;
   net::CallBacks* call_backs = nullptr;    // for members that cannot be dialled; may be absent
+  TrafficSwitch* traffic = nullptr;        // told of live moves; may be absent
   host::RecordNumbers* numbers = nullptr;  // of all records of this host
   const Clock* clock = &system_clock();
   Random* random = &system_random();

@@ -48,6 +48,9 @@ Json report_json(const MoveReport& report) {
   Json json = {{"total_ms", report.total_ms}, {"pause_ms", report.pause_ms}, {"pause_parts_ms", parts},
                {"verified", report.verified}, {"source", report.source},     {"receipt", report.receipt}};
   if (!report.kept_until.empty()) json["kept_until"] = report.kept_until;
+  if (report.hold)
+    json["hold"] = {
+        {"waited_ms", report.hold->waited_ms}, {"by", report.hold->by}, {"missing", report.hold->missing}};
   return json;
 }
 
@@ -107,6 +110,11 @@ MoveReport report_from(const Json& json) {
   report.source = json::text(json, "source").value_or("");
   report.kept_until = json::text(json, "kept_until").value_or("");
   report.receipt = json::text(json, "receipt").value_or("");
+  if (const auto hold = json::object(json, "hold")) {
+    report.hold = TrafficHold{.by = json::texts(*hold, "by"), .missing = json::texts(*hold, "missing")};
+    if (json::has(*hold, "waited_ms") && hold->at("waited_ms").is_number())
+      report.hold->waited_ms = hold->at("waited_ms");
+  }
   return report;
 }
 

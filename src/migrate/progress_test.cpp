@@ -17,7 +17,8 @@ TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
                                .verified = {"vda: content root 5f0c", "memory: both ends agree"},
                                .source = "frozen copy ended; disks in quarantine",
                                .kept_until = "2026-12-24T09:00:00.000Z",
-                               .receipt = "/var/lib/sealift/receipts/web-01-e1.receipt"};
+                               .receipt = "/var/lib/sealift/receipts/web-01-e1.receipt",
+                               .hold = TrafficHold{2.5, {"lb-1"}, {"lb-2"}}};
   progress.disks = {
       {.name = "vda", .total_bytes = 80, .done_bytes = 80, .sent_bytes = 31, .had_bytes = 40, .round = 3}};
   const auto back = progress_from_json(to_json(progress));
@@ -32,6 +33,10 @@ TEST(Progress, AReportComesBackFromTheJournalAsItWas) {
   EXPECT_EQ(back.report->verified, progress.report->verified);
   EXPECT_EQ(back.report->kept_until, progress.report->kept_until);
   EXPECT_EQ(back.report->receipt, progress.report->receipt);
+  ASSERT_TRUE(back.report->hold);
+  EXPECT_EQ(back.report->hold->waited_ms, 2.5);
+  EXPECT_EQ(back.report->hold->by, std::vector<std::string>{"lb-1"});
+  EXPECT_EQ(back.report->hold->missing, std::vector<std::string>{"lb-2"});
 }
 
 }  // namespace

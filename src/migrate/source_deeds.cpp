@@ -37,6 +37,12 @@ void SourceDriver::stop_guest() {
   const auto m = machine();
   if (!m) return tell(EventKind::kQemuGone, "QEMU has ended");
   quorum_.emplace(*options().ledger, *options().random);
+  if (traffic() != nullptr) {
+    hold_ = traffic()->switching(traffic_move(), kTrafficHoldMax);
+    if (!hold_->missing.empty())
+      log_warning("move.hold", {{"move", id().hex().substr(0, 12)},
+                                {"not_waited_for", fmt::format("{}", fmt::join(hold_->missing, ", "))}});
+  }
   const auto before = m->status(Deadline::in(kQmpPatience));
   events_from_ = m->event_position();
   if (!before || before->state != RunState::kRunning)
@@ -158,6 +164,7 @@ void SourceDriver::cont() {
   const auto end = m->wait_migration_end(Deadline::in(kCancelPatience), {});
   if (!end) say(LogLevel::kWarning, "move.cancel", end.error().message);
   const auto runs = [&] {
+    guest_is_back();
     clear_guest(*m);
     tell(EventKind::kGuestRuns);
   };
@@ -179,6 +186,10 @@ void SourceDriver::cont() {
   tell(EventKind::kGuestRuns);
 }
 
+void SourceDriver::guest_is_back() {
+  if (traffic() != nullptr) traffic()->aborted(traffic_move());
+}
+
 // One move of a VM at a time: every bitmap of ours is this move's, or was left behind.
 void SourceDriver::clear_guest(hypervisor::Machine& machine) {
   const Deadline deadline = Deadline::in(kClearPatience);
@@ -191,6 +202,7 @@ void SourceDriver::clear_guest(hypervisor::Machine& machine) {
 void SourceDriver::start_from_disks() {
   const auto started = host().start_held(row_.vm);
   if (!started) return tell(EventKind::kStartFailed, started.error().message);
+  guest_is_back();
   say(LogLevel::kWarning, "move.power_cut",
       "QEMU had ended while the move was undecided: the guest was started from its disks, as after a power "
       "cut");

@@ -96,14 +96,18 @@ void SourceDriver::entered(const State& state) {
   const bool stopping = std::holds_alternative<custody_source::Switching>(state) ||
                         std::holds_alternative<custody_source::Freezing>(state);
   if (!stopping) quorum_.reset();
+  if (traffic() != nullptr && std::holds_alternative<custody_source::Copying>(state))
+    traffic()->moving(traffic_move());
   if (std::holds_alternative<custody_source::Gave>(state)) {
     update([](MoveProgress& p) { p.switchover += ", equal, committed"; });
     return await("the destination's start (move.started)", Silence::kIsAlarming);
   }
-  if (std::holds_alternative<custody_source::Fencing>(state))
+  if (std::holds_alternative<custody_source::Fencing>(state)) {
+    if (traffic() != nullptr) traffic()->moved(traffic_move());
     update([](MoveProgress& p) {
       p.switchover += p.mode == custody::MoveMode::kLive ? ", running" : ", moved";
     });
+  }
   await("");
 }
 
@@ -187,6 +191,7 @@ void SourceDriver::finish(const State& state) {
   std::optional<MoveReport> made;
   if (ended.outcome == custody::Outcome::kMoved)
     made = report(agreed_.request.vm.live ? "frozen copy ended; disks in quarantine" : "disks in quarantine");
+  if (ended.outcome != custody::Outcome::kMoved) guest_is_back();
   host().release(row_.vm, id());
   (void)file::remove_tree(scratch());
   const std::string why = why_ended(ended.outcome, ended.reason);
@@ -205,6 +210,7 @@ MoveReport SourceDriver::report(const std::string& source) {
   report.total_ms = static_cast<std::uint64_t>(ms(began_at_, std::chrono::steady_clock::now()));
   report.source = source;
   if (kept_until_) report.kept_until = to_iso8601(*kept_until_);
+  report.hold = hold_;
   const auto timing = inbox_.get().timing;
   if (at_.stopped && at_.round_durable && at_.ready && at_.frozen && at_.sealed && timing) {
     report.pause_parts_ms = {{"last round", ms(*at_.stopped, *at_.round_durable)},

@@ -87,6 +87,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
   std::shared_ptr<hypervisor::Machine> machine();
   Status no_resume();  // no RESUME, suspend or end of the guest since our stop
   MoveReport report(const std::string& source);
+  void guest_is_back();  // on any way back
 
   struct Talk {
     std::shared_ptr<Conversation>
@@ -117,6 +118,7 @@ class SourceDriver final : public CustodyDriver<SourceMachine> {
     std::optional<SteadyTime> stopped, round_durable, ready, frozen, sealed;
   };
   Moments at_;
+  std::optional<TrafficHold> hold_;  // before our stop
   SteadyTime began_at_ = std::chrono::steady_clock::now();
 };
 

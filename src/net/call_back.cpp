@@ -26,7 +26,7 @@ CallBacks::CallBacks(Options options) : options_(options) {
 
 void CallBacks::attach(PeerServer& server) {
   server.on(std::string(kReachPurpose), [this](PeerConnection connection, const Stop& stop) {
-    service_.serve(std::move(connection), stop, kIdleMax);
+    service_.serve(std::move(connection), stop, {.idle_max = kIdleMax});
   });
   server.on_call_back([this](TcpStream stream, Deadline deadline, const Stop& stop) {
     take(std::move(stream), deadline, stop);

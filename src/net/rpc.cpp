@@ -127,9 +127,10 @@ void RpcService::method(std::string name, Method method) {
   methods_[std::move(name)] = std::move(method);
 }
 
-void RpcService::serve(PeerConnection connection, const Stop& stop, Milliseconds idle_max) const {
+void RpcService::serve(PeerConnection connection, const Stop& stop, const ServeLimits& limits) const {
   while (true) {
-    const auto frame = receive_frame(connection.stream, kRpcBodyBytesMax, Deadline::in(idle_max), stop);
+    const auto frame =
+        receive_frame(connection.stream, limits.body_bytes_max, Deadline::in(limits.idle_max), stop);
     if (!frame || frame->frame_class != FrameClass::kRpc ||
         frame->type != static_cast<std::uint16_t>(RpcType::kRequest)) {
       return;
@@ -144,17 +145,22 @@ void RpcService::serve(PeerConnection connection, const Stop& stop, Milliseconds
     const std::string reply =
         answer ? encode_rpc_result(request->id, *answer) : encode_rpc_error(request->id, answer.error());
     const RpcType type = answer ? RpcType::kResult : RpcType::kError;
-    Status sent = send_body(connection.stream, type, reply, Deadline::in(idle_max), stop);
+    Status sent = send_body(connection.stream, type, reply, Deadline::in(limits.idle_max), stop);
     if (!sent && sent.error().code == Code::kInvalid) {  // too long: said, not left without an answer
       const std::string refusal = encode_rpc_error(request->id, {Code::kExhausted, sent.error().message});
-      sent = send_body(connection.stream, RpcType::kError, refusal, Deadline::in(idle_max), stop);
+      sent = send_body(connection.stream, RpcType::kError, refusal, Deadline::in(limits.idle_max), stop);
     }
     if (!sent) return;
+    if (!answer && answer.error().code == Code::kUnauthorized &&
+        limits.on_unauthorized == OnUnauthorized::kClose) {
+      connection.stream.close();
+      return;
+    }
   }
 }
 
 PeerServer::Handler RpcService::handler() const {
-  return [this](PeerConnection connection, const Stop& stop) { serve(std::move(connection), stop); };
+  return [this](PeerConnection connection, const Stop& stop) { serve(std::move(connection), stop, {}); };
 }
 
 }  // namespace sealift::net

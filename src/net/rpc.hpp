@@ -37,15 +37,22 @@ class RpcClient {
   std::unique_ptr<Impl> impl_;
 };
 
+// What a service takes from whoever it serves.
+enum class OnUnauthorized { kGoOn, kClose };  // after an answer of code kUnauthorized
+struct ServeLimits {
+  Milliseconds idle_max{300'000};
+  std::size_t body_bytes_max = kRpcBodyBytesMax;  // of a request
+  OnUnauthorized on_unauthorized = OnUnauthorized::kGoOn;
+};
+
 class RpcService {
  public:
   using Method =
       std::function<Result<Json>(const crypto::PublicKey& peer, const Json& params, const Stop& stop)>;
   void method(std::string name, Method method);  // before the first serve()
 
-  // Serves one connection until it ends, is idle for that long, or stop is pulled. Thread-safe.
-  void serve(PeerConnection connection, const Stop& stop,
-             Milliseconds idle_max = Milliseconds{300'000}) const;
+  // Serves one connection until it ends, a limit is passed, or stop is pulled. Thread-safe.
+  void serve(PeerConnection connection, const Stop& stop, const ServeLimits& limits) const;
   // As a handler for PeerServer::on(); the service must outlive the server.
   PeerServer::Handler handler() const;
 

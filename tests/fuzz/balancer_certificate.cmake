@@ -1,0 +1,1 @@
+sealift_fuzz(balancer_certificate traffic)

@@ -1,0 +1,1 @@
+sealift_fuzz(traffic_batch traffic)
