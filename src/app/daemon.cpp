@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "api/services.hpp"
+#include "app/haproxy_follow.hpp"
 #include "app/host_file.hpp"
 #include "app/local_host.hpp"
 #include "app/notify.hpp"
@@ -100,6 +101,8 @@ class Daemon {
   Status open_hypervisor();
   Status open_host();
   Status serve_peers();
+  Status follow_for_haproxy();
+  std::vector<traffic::Followed> other_hosts();
   std::vector<net::DialOptions> members_with_address() const;
   Status serve_api();
   void keep_house();
@@ -120,6 +123,7 @@ class Daemon {
   std::unique_ptr<traffic::EventStream> stream_;
   std::unique_ptr<traffic::Service> traffic_;
   std::unique_ptr<HostTraffic> switch_;
+  std::unique_ptr<HaproxyFollow> haproxy_;
   std::unique_ptr<migrate::MoveManager> moves_;
   std::unique_ptr<net::PeerServer> peers_;
   std::unique_ptr<net::StandingConnections> standing_;
@@ -220,11 +224,42 @@ Status Daemon::serve_peers() {
   node_->start();
   standing_ = std::make_unique<net::StandingConnections>(
       *peers_, identity_, [this] { return members_with_address(); }, net::StandingConnections::Options{});
+  SEALIFT_TRY_STATUS(follow_for_haproxy());
   // Moves hold their VMs first; only then is anything of a VM watched, started or recorded.
   SEALIFT_TRY_STATUS(moves_->start());
   host_->begin();
   records_->start([this](const ledger::VmId& vm) { return moves_->may_be_unfinished(vm); });
   return {};
+}
+
+// Leftovers of an earlier daemon are put back also when nothing is configured any more.
+Status Daemon::follow_for_haproxy() {
+  std::vector<traffic::HaproxyServer> servers;
+  for (const host::HaproxySetting& setting : config_.haproxy)
+    servers.push_back({setting.socket, setting.backend, setting.server, setting.vm});
+  const file::Path state = state_directory_ / "haproxy.json";
+  if (servers.empty() && !std::filesystem::exists(state)) return {};
+  haproxy_ = SEALIFT_TRY(HaproxyFollow::start(state, std::move(servers), file_.name, identity_, *stream_,
+                                              [this] { return other_hosts(); }));
+  return {};
+}
+
+std::vector<traffic::Followed> Daemon::other_hosts() {
+  std::vector<traffic::Followed> list;
+  if (config_.haproxy.empty()) return list;
+  const auto state = node_->final_state();
+  for (const ledger::Member& member : state->members()) {
+    if (member.info.name == file_.name) continue;
+    traffic::Followed followed;
+    followed.host = member.info.name;
+    followed.to.endpoints = net::parse_endpoints(member.info.endpoints);
+    followed.to.expected = member.info.key;
+    followed.to.hello.host_name = file_.name.text();
+    followed.to.hello.domain = state->domain().hex();
+    followed.to.call_backs = &call_backs_;
+    list.push_back(std::move(followed));
+  }
+  return list;
 }
 
 // Any of them may be unable to dial this host (a firewall, an address that means nothing there), and nobody
@@ -321,6 +356,7 @@ Daemon::~Daemon() {
   // Whoever calls back goes before what it calls: the node's threads look at peers_ and ownership_, the
   // records' sender at moves_.
   standing_.reset();
+  haproxy_.reset();
   if (peers_) peers_->stop();
   if (node_) node_->stop();
   ownership_.reset();

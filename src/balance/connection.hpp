@@ -58,6 +58,7 @@ struct Connection {
   std::uint32_t pool_id = 0;
   std::uint32_t timer_next = kNobody, timer_previous = kNobody;
   std::uint32_t not_before_ms = 0;                               // kWaiting: no new try before
+  std::uint32_t waited_ms = 0;                                   // from its start to its last dial
   std::uint32_t started_ms = 0, active_ms = 0, patience_ms = 0;  // patience: from active_ms on
   std::uint16_t timer_bucket = 0;
   std::uint16_t listener = 0;

@@ -115,6 +115,7 @@ bool Loop::greet(std::uint32_t number, const PoolView& pool) {
 
 void Loop::dial(std::uint32_t number, const PoolView& pool, const ServerView& server) {
   Connection& c = connections_[number];
+  c.waited_ms = now_ms_ - c.started_ms;
   if (!c.greeted && !greet(number, pool)) {
     release(*pool.live, *server.live);
     return end(number, Ending::kReset, "client reset");

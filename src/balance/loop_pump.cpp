@@ -157,10 +157,10 @@ void Loop::write_log(const Connection& c, std::string_view why) {
     for (const ServerView& view : pool->servers)
       if (view.live.get() == c.server) server = view.spec.name;
   fmt::format_to(std::back_inserter(log_lines_),
-                 "{} client={} listener={} pool={} server={} in={} out={} ms={} end=\"{}\"\n",
+                 "{} client={} listener={} pool={} server={} in={} out={} waited_ms={} ms={} end=\"{}\"\n",
                  to_iso8601(system_clock().wall()), c.client.text(), listeners_[c.listener].listener,
                  pool != nullptr ? std::string_view(pool->spec.name) : "-", server, c.flow[kClient].bytes,
-                 c.flow[kServer].bytes, now_ms_ - c.started_ms, why.empty() ? "closed" : why);
+                 c.flow[kServer].bytes, c.waited_ms, now_ms_ - c.started_ms, why.empty() ? "closed" : why);
 }
 
 }  // namespace sealift::balance

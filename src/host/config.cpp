@@ -77,6 +77,28 @@ void read_accept(TomlTable table, AcceptPolicy* out) {
   out->moves = table.number("moves", 0, 1000);
 }
 
+// A name of HAProxy's: it goes into a command.
+bool valid_haproxy_name(std::string_view name) {
+  return !name.empty() && name.size() <= 128 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") ==
+             std::string_view::npos;
+}
+
+HaproxySetting read_haproxy(TomlTable table) {
+  for (const char* key : {"socket", "server", "vm"}) table.require(key);
+  HaproxySetting setting;
+  setting.socket = table.text("socket").value_or("/");
+  if (!file::Path(setting.socket).is_absolute()) table.problem("socket", "must be an absolute path");
+  const std::string both = table.text("server").value_or("b/s");
+  const std::size_t slash = both.find('/');
+  setting.backend = both.substr(0, slash);
+  if (slash != std::string::npos) setting.server = both.substr(slash + 1);
+  if (!valid_haproxy_name(setting.backend) || !valid_haproxy_name(setting.server))
+    table.problem("server", "must be of the form \"backend/server\", as HAProxy names them");
+  setting.vm = table.text("vm").value_or("");
+  return setting;
+}
+
 void read_root(TomlTable root, HostConfig* out) {
   out->listen = root.text("listen").value_or(out->listen);
   out->advertise = root.texts("advertise").value_or(std::vector<std::string>());
@@ -105,6 +127,7 @@ void read_root(TomlTable root, HostConfig* out) {
         table.problem("address", "must be an IP address and a port, as in \"192.0.2.7:80\"");
     }
   }
+  for (const TomlTable& table : root.tables("haproxy")) out->haproxy.push_back(read_haproxy(table));
   if (auto accept = root.table("accept")) read_accept(*accept, &out->accept);
   if (auto quarantine = root.table("quarantine"))
     out->quarantine_days = static_cast<std::uint32_t>(quarantine->number("days", 0, 36500).value_or(30));
@@ -172,6 +195,11 @@ std::string_view default_config_text() {
 
 # [vms.web-01]                           # of a VM while it runs here
 # address = "192.0.2.7:80"               # what load balancers that follow moves are told, if it changes with hosts
+
+# [[haproxy]]                            # a server of an HAProxy that this host drives while its VM switches over
+# socket = "/run/haproxy/admin.sock"     # its runtime API, level admin
+# server = "web/web-01"                  # backend/server
+# vm = "web-01"
 
 # [quarantine]
 # days = 30

@@ -25,8 +25,13 @@
 //   disk = "1TiB"                     # of one VM
 //   moves = 2                         # at once
 //   [vms.web-01]                      # of a VM while it runs here
-//   address = "192.0.2.7:80"          # what load balancers that follow moves are told, if it changes with
-//   hosts [quarantine] days = 30                         # disks of VMs that left are kept that long
+//   address = "192.0.2.7:80"          # told to load balancers that follow moves, if it changes with the host
+//   [[haproxy]]                       # a server of an HAProxy that this host drives in moves
+//   socket = "/run/haproxy/admin.sock"   # its runtime API, level admin
+//   server = "web/web-01"             # backend/server
+//   vm = "web-01"                     # name or id; it may run on any host of the domain
+//   [quarantine]
+//   days = 30                         # disks of VMs that left are kept that long
 //   [shutdown]
 //   seconds = 90                      # for guests to power off when the host shuts down
 //   with_daemon = false               # also when only the daemon is told to end: a host without systemd
@@ -53,6 +58,12 @@ struct AcceptPolicy {
   std::optional<std::uint64_t> moves;
 };
 
+// What is to be done there is traffic's business (traffic/haproxy.hpp).
+struct HaproxySetting {
+  std::string socket, backend, server, vm;
+  bool operator==(const HaproxySetting&) const = default;
+};
+
 constexpr std::string_view kNoAddress = "none";  // in place of an address that others could dial
 
 struct HostConfig {
@@ -67,6 +78,7 @@ struct HostConfig {
   std::map<std::string, file::Path> pools;  // "default" is there always: STATE/pools/default
   AcceptPolicy accept;
   std::map<std::string, std::string> addresses;  // by VM name
+  std::vector<HaproxySetting> haproxy;
   std::uint32_t quarantine_days = 30;
   std::uint32_t shutdown_seconds = 90;
   bool shutdown_with_daemon = false;

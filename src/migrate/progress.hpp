@@ -81,8 +81,8 @@ struct MoveProgress {
 //   "waiting", "unanswered_since" (absent: nothing is late), "checks", "expected", "warnings": [text], "map",
 //   "switch", "disks": [{"name", "total_bytes", "done_bytes", "sent_bytes", "had_bytes", "round"}],
 //   "memory": {…} or null, "report": {"total_ms", "pause_ms", "pause_parts_ms": {…}, "verified": […],
-//   "source", "kept_until" (absent: not known), "receipt", "hold": {"waited_ms", "by": […], "missing": […]} or
-//   absent} or absent, "began", "version"}
+//   "source", "kept_until" (absent: not known), "receipt", "hold": {"waited_ms", "by": […], "missing": […]}
+//   or absent} or absent, "began", "version"}
 // state: "running" until ended, then "done", "aborted", "returned" or "lost".
 Json to_json(const MoveProgress& progress);
 // Of an ended move, from this host's own journal; what is missing or odd is left empty.

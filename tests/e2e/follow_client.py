@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Users of a guest behind load balancers, who must not notice a move: a new HTTP request at a steady rate through each, and one
-connection (a line every 20 ms) that stays open. Usage: follow_client.py RATE LINES_PORT NAME=PORT…; each line on stdin is
-answered by a line of JSON about the time since the last one:
-{NAME: [[began, took, problem or null], …], "lines": [longest gap in ms, lines lost, problem or null]} with times in seconds
-since the start."""
+connection that stays open; beside them one that goes to the guest directly. Usage: follow_client.py RATE GUEST LINES_PORT
+NAME=PORT… (LINES_PORT 0: none through a balancer); each line on stdin is answered by a line of JSON about the time since the last one:
+{NAME: [[began, took, problem or null], …], "open" and "direct": {"silent": [from, to], "lost": lines, "problem": text or null}}
+with times in seconds since the start."""
 
 import json
 import socket
@@ -14,7 +14,6 @@ import time
 START = time.monotonic()
 LOCK = threading.Lock()
 SEEN = {}
-LINES = {"gap": 0.0, "lost": 0, "problem": None}
 THREADS = 12  # requests that wait do not keep others from being made
 
 
@@ -41,37 +40,51 @@ def requests(name, port, interval, phase):
             SEEN[name].append([round(began - START, 4), round(time.monotonic() - began, 4), problem])
 
 
-def lines(port):
-    expected, last = 1, None
-    try:
-        with socket.create_connection(("127.0.0.1", port), 10) as connection, connection.makefile("r") as text:
-            for line in text:
-                now, number = time.monotonic(), int(line.split()[0])
-                with LOCK:
-                    LINES["gap"] = max(LINES["gap"], now - last if last else 0.0)
-                    LINES["lost"] += number - expected
-                expected, last = number + 1, now
-        LINES["problem"] = "closed"
-    except (OSError, ValueError) as error:
-        LINES["problem"] = repr(error)
+class Lines:
+    """One connection on which the guest says a number every 20 ms: none is lost, and how long it was silent at most."""
+
+    def __init__(self, address):
+        self.silent, self.lost, self.problem = [0.0, 0.0], 0, None
+        threading.Thread(target=self.read, args=(address,), daemon=True).start()
+
+    def read(self, address):
+        expected, last = 1, None
+        try:
+            with socket.create_connection(address, 10) as connection, connection.makefile("r") as text:
+                connection.settimeout(60)
+                for line in text:
+                    now, number = time.monotonic() - START, int(line.split()[0])
+                    with LOCK:
+                        if last and now - last > self.silent[1] - self.silent[0]:
+                            self.silent = [round(last, 4), round(now, 4)]
+                        self.lost += number - expected
+                    expected, last = number + 1, now
+            self.problem = "closed"
+        except (OSError, ValueError) as error:
+            self.problem = repr(error)
+
+    def take(self):
+        answer = {"silent": self.silent, "lost": self.lost, "problem": self.problem}
+        self.silent = [0.0, 0.0]
+        return answer
 
 
 def main():
-    rate, lines_port = float(sys.argv[1]), int(sys.argv[2])
-    for word in sys.argv[3:]:
+    rate, guest, lines_port = float(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    for word in sys.argv[4:]:
         name, port = word.split("=")
         SEEN[name] = []
         for number in range(THREADS):
             arguments = (name, int(port), THREADS / rate, number / rate)
             threading.Thread(target=requests, args=arguments, daemon=True).start()
-    threading.Thread(target=lines, args=(lines_port,), daemon=True).start()
+    direct = Lines((guest, 7))
+    through = Lines(("127.0.0.1", lines_port)) if lines_port else None
     for _ in sys.stdin:
         with LOCK:
             answer = {name: list(times) for name, times in SEEN.items()}
             for times in SEEN.values():
                 times.clear()
-            answer["lines"] = [round(LINES["gap"] * 1000, 1), LINES["lost"], LINES["problem"]]
-            LINES["gap"] = 0.0
+            answer["direct"], answer["open"] = direct.take(), through and through.take()
         answer["now"] = time.monotonic() - START
         print(json.dumps(answer), flush=True)
 

@@ -9,6 +9,7 @@ import time
 import cases_balance
 import cases_commands
 import cases_fault
+import cases_follow
 import cases_host
 import cases_kill
 import cases_move
@@ -18,7 +19,9 @@ from harness import Lab
 
 CASES = {
     name[5:]: body
-    for module in (cases_balance, cases_commands, cases_host, cases_move, cases_session, cases_fault, cases_kill, cases_reach)
+    for module in (
+        cases_balance, cases_commands, cases_fault, cases_follow, cases_host, cases_kill, cases_move, cases_reach, cases_session
+    )
     for name, body in vars(module).items()
     if name.startswith("case_")
 }

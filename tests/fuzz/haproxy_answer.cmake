@@ -1,0 +1,1 @@
+sealift_fuzz(haproxy_answer traffic)
