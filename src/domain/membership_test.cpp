@@ -144,6 +144,7 @@ TEST(Membership, AnExpelledHostGetsTheProofAndNothingElse) {
   Three hosts;
   ASSERT_TRUE(hosts.wien.register_vm(1));
   const ledger::Vm vm = hosts.wien.node().final_state()->vms().front();
+  ASSERT_TRUE(hosts.zurich.node().wait_beyond(hosts.wien.node().final_height() - 1, soon(), {}));
   hosts.wien.down();
   ledger::VmRecover recover;
   recover.vm = vm.id;
