@@ -41,8 +41,7 @@ Result<HostFile> load_host_file(const file::Path& state_directory) {
     if (version != kVersion)
       return fail(Code::kUnsupported, "version {}, this sealift knows {}", version, kVersion);
     HostFile file;
-    const std::string name = SEALIFT_TRY(json::text(body, "name"));
-    file.name = SEALIFT_TRY(ledger::HostName::parse(name));
+    file.name = SEALIFT_TRY(json::id<ledger::HostName>(body, "name"));
     file.witness_only = SEALIFT_TRY(json::boolean(body, "witness_only"));
     file.region = SEALIFT_TRY(json::text(body, "region"));
     return file;

@@ -32,6 +32,16 @@ Result<std::uint64_t> number(const Json& object, std::string_view name);
 Result<bool> boolean(const Json& object, std::string_view name);
 Result<Json> object(const Json& object, std::string_view name);
 Result<Json> array(const Json& object, std::string_view name);
+// The text under that name, read by T::parse or T::from_hex.
+template <class T>
+Result<T> id(const Json& object, std::string_view name) {
+  const std::string read = SEALIFT_TRY(text(object, name));
+  if constexpr (requires { T::parse(read); }) {
+    return T::parse(read);
+  } else {
+    return T::from_hex(read);
+  }
+}
 bool has(const Json& object, std::string_view name);
 // What is text in the array; none without it.
 std::vector<std::string> texts(const Json& object, std::string_view name);

@@ -41,8 +41,7 @@ Result<JoinRequest> parse_join_request(const Json& params) {
   if (!params.is_object()) return fail(Code::kInvalid, "a message that is not a JSON object");
   JoinRequest request;
   request.invitation = SEALIFT_TRY(bounded(params, "invitation"));
-  const std::string proof = SEALIFT_TRY(json::text(params, "proof"));
-  request.proof = SEALIFT_TRY(crypto::Digest::from_hex(proof));
+  request.proof = SEALIFT_TRY(json::id<crypto::Digest>(params, "proof"));
   const std::string key_text = SEALIFT_TRY(bounded(params, "key"));
   const crypto::NamedKey key = SEALIFT_TRY(crypto::PublicKey::parse_verifier_key(key_text));
   request.host.name = SEALIFT_TRY(ledger::HostName::parse(key.name));

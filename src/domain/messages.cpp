@@ -72,11 +72,9 @@ Json to_json(const FollowRequest& request) {
 Result<FollowRequest> parse_follow_request(const Json& params) {
   SEALIFT_TRY_STATUS(expect_object(params));
   FollowRequest request;
-  const std::string domain = SEALIFT_TRY(json::text(params, "domain"));
-  request.domain = SEALIFT_TRY(ledger::DomainId::from_hex(domain));
+  request.domain = SEALIFT_TRY(json::id<ledger::DomainId>(params, "domain"));
   request.height = SEALIFT_TRY(json::number(params, "height"));
-  const std::string tip = SEALIFT_TRY(json::text(params, "tip"));
-  request.tip = SEALIFT_TRY(crypto::Digest::from_hex(tip));
+  request.tip = SEALIFT_TRY(json::id<crypto::Digest>(params, "tip"));
   request.final_height = SEALIFT_TRY(json::number(params, "final"));
   request.term = SEALIFT_TRY(json::number(params, "term"));
   request.note = SEALIFT_TRY(text_field(params, "note", kNoteTextMax));

@@ -30,8 +30,7 @@ Result<DiskManifest> parse_disk(const Json& entry) {
   if (SEALIFT_TRY(json::text(entry, "digest")) != kDigestName) {
     return fail(Code::kUnsupported, "disk {}: another digest than {}", disk.name, kDigestName);
   }
-  const std::string root = SEALIFT_TRY(json::text(entry, "root"));
-  disk.root = SEALIFT_TRY(crypto::Digest::from_hex(root));
+  disk.root = SEALIFT_TRY(json::id<crypto::Digest>(entry, "root"));
   return disk;
 }
 

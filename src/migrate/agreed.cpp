@@ -1,6 +1,6 @@
 #include "migrate/agreed.hpp"
 
-#include "migrate/protocol_fields.hpp"
+#include "base/json.hpp"
 
 namespace sealift::migrate {
 
@@ -53,9 +53,9 @@ Result<Agreed> decode_agreed(const std::string& text) {
   Agreed agreed;
   const Json request = SEALIFT_TRY(json::object(json, "request"));
   agreed.request = SEALIFT_TRY(protocol::parse_request(request));
-  agreed.domain = SEALIFT_TRY(protocol::read_id<ledger::DomainId>(json, "domain"));
-  agreed.from = SEALIFT_TRY(protocol::read_id<ledger::HostName>(json, "from"));
-  agreed.to = SEALIFT_TRY(protocol::read_id<ledger::HostName>(json, "to"));
+  agreed.domain = SEALIFT_TRY(json::id<ledger::DomainId>(json, "domain"));
+  agreed.from = SEALIFT_TRY(json::id<ledger::HostName>(json, "from"));
+  agreed.to = SEALIFT_TRY(json::id<ledger::HostName>(json, "to"));
   agreed.epoch.value = SEALIFT_TRY(json::number(json, "epoch"));
   agreed.deadline_ms = SEALIFT_TRY(json::number(json, "deadline_ms"));
   agreed.max_downtime_ms = SEALIFT_TRY(json::number(json, "max_downtime_ms"));

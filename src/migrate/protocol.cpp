@@ -110,7 +110,7 @@ Result<Message> read_begin(const Json& json) {
   SEALIFT_TRY_STATUS(check_protocol(json));
   SEALIFT_TRY_STATUS(only(json, {"type", "protocol", "move", "request"}));
   Begin m;
-  m.move = SEALIFT_TRY(read_id<ledger::MoveId>(json, "move"));
+  m.move = SEALIFT_TRY(json::id<ledger::MoveId>(json, "move"));
   m.request = SEALIFT_TRY(read_request(json));
   return m;
 }

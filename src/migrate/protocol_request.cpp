@@ -106,8 +106,8 @@ Result<Request> parse_request(const Json& json) {
   SEALIFT_TRY_STATUS(only(json, {"vm", "from", "live", "definition", "disks", "bridged", "map_networks",
                                  "map_pools", "channels", "clock_ms", "bandwidth"}));
   Request request;
-  request.vm.id = SEALIFT_TRY(read_id<ledger::VmId>(json, "vm"));
-  request.vm.from = SEALIFT_TRY(read_id<ledger::HostName>(json, "from"));
+  request.vm.id = SEALIFT_TRY(json::id<ledger::VmId>(json, "vm"));
+  request.vm.from = SEALIFT_TRY(json::id<ledger::HostName>(json, "from"));
   request.vm.live = SEALIFT_TRY(json::boolean(json, "live"));
   request.vm.definition = SEALIFT_TRY(read_definition(json));
   const Json disks = SEALIFT_TRY(json::array(json, "disks"));

@@ -16,14 +16,10 @@ Result<Certificate> parse_payload(ByteView payload) {
   if (version != kVersion)
     return fail(Code::kUnsupported, "it is of version {}, this sealift knows version {}", version, kVersion);
   Certificate said;
-  const std::string domain = SEALIFT_TRY(json::text(json, "domain"));
-  said.domain = SEALIFT_TRY(ledger::DomainId::from_hex(domain));
-  const std::string issuer = SEALIFT_TRY(json::text(json, "issuer"));
-  said.issuer = SEALIFT_TRY(ledger::HostName::parse(issuer));
-  const std::string key = SEALIFT_TRY(json::text(json, "key"));
-  said.key = SEALIFT_TRY(crypto::PublicKey::from_hex(key));
-  const std::string name = SEALIFT_TRY(json::text(json, "name"));
-  said.name = SEALIFT_TRY(ledger::HostName::parse(name));
+  said.domain = SEALIFT_TRY(json::id<ledger::DomainId>(json, "domain"));
+  said.issuer = SEALIFT_TRY(json::id<ledger::HostName>(json, "issuer"));
+  said.key = SEALIFT_TRY(json::id<crypto::PublicKey>(json, "key"));
+  said.name = SEALIFT_TRY(json::id<ledger::HostName>(json, "name"));
   const std::uint64_t until = SEALIFT_TRY(json::number(json, "until"));
   if (until > kSecondsMax) return fail(Code::kInvalid, "field 'until' is no time");
   said.until = WallTime{std::chrono::seconds{static_cast<std::int64_t>(until)}};

@@ -50,10 +50,8 @@ Result<Enrolment> decode_enrolment(std::string_view text) {
                       .name = {},
                       .certificate = std::move(enrolled.certificate),
                       .members = std::move(enrolled.members)};
-  const std::string domain = SEALIFT_TRY(json::text(json, "domain"));
-  enrolment.domain = SEALIFT_TRY(ledger::DomainId::from_hex(domain));
-  const std::string name = SEALIFT_TRY(json::text(json, "name"));
-  enrolment.name = SEALIFT_TRY(ledger::HostName::parse(name));
+  enrolment.domain = SEALIFT_TRY(json::id<ledger::DomainId>(json, "domain"));
+  enrolment.name = SEALIFT_TRY(json::id<ledger::HostName>(json, "name"));
   return enrolment;
 }
 

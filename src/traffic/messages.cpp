@@ -27,10 +27,8 @@ Result<std::string> certificate_text(const Json& json) {
 
 Result<MemberAddress> parse_member(const Json& json) {
   MemberAddress member;
-  const std::string name = SEALIFT_TRY(json::text(json, "name"));
-  member.name = SEALIFT_TRY(ledger::HostName::parse(name));
-  const std::string key = SEALIFT_TRY(json::text(json, "key"));
-  member.key = SEALIFT_TRY(crypto::PublicKey::from_hex(key));
+  member.name = SEALIFT_TRY(json::id<ledger::HostName>(json, "name"));
+  member.key = SEALIFT_TRY(json::id<crypto::PublicKey>(json, "key"));
   const Json endpoints = SEALIFT_TRY(json::array(json, "endpoints"));
   if (endpoints.size() > kEndpointsMax)
     return fail(Code::kInvalid, "a member with more than {} addresses", kEndpointsMax);
@@ -90,10 +88,8 @@ Json to_json(const EnrolRequest& request) {
 Result<EnrolRequest> parse_enrol_request(const Json& json) {
   EnrolRequest request;
   request.id = SEALIFT_TRY(hex_text(json, "id", kIdDigits));
-  const std::string name = SEALIFT_TRY(json::text(json, "name"));
-  request.name = SEALIFT_TRY(ledger::HostName::parse(name));
-  const std::string proof = SEALIFT_TRY(json::text(json, "proof"));
-  request.proof = SEALIFT_TRY(crypto::Digest::from_hex(proof));
+  request.name = SEALIFT_TRY(json::id<ledger::HostName>(json, "name"));
+  request.proof = SEALIFT_TRY(json::id<crypto::Digest>(json, "proof"));
   return request;
 }
 
