@@ -19,11 +19,6 @@ Result<MoveEventKind> parse_kind(std::string_view word) {
   return static_cast<MoveEventKind>(found - kWords.begin() + 1);
 }
 
-Result<ledger::HostName> host(const Json& json, std::string_view field) {
-  const std::string name = SEALIFT_TRY(json::text(json, field));
-  return ledger::HostName::parse(name);
-}
-
 }  // namespace
 
 std::string_view to_string(MoveEventKind kind) {
@@ -44,16 +39,14 @@ Result<MoveEvent> parse_event(const Json& json) {
   event.number = SEALIFT_TRY(json::number(json, "number"));
   const std::string kind = SEALIFT_TRY(json::text(json, "event"));
   event.kind = SEALIFT_TRY(parse_kind(kind));
-  const std::string move = SEALIFT_TRY(json::text(json, "move"));
-  event.move = SEALIFT_TRY(ledger::MoveId::from_hex(move));
-  const std::string vm = SEALIFT_TRY(json::text(json, "vm"));
-  event.vm = SEALIFT_TRY(ledger::VmId::parse(vm));
+  event.move = SEALIFT_TRY(json::id<ledger::MoveId>(json, "move"));
+  event.vm = SEALIFT_TRY(json::id<ledger::VmId>(json, "vm"));
   event.name = SEALIFT_TRY(json::text(json, "name"));
   if (event.name.empty() || !printable(event.name, kVmNameBytesMax))
     return fail(Code::kInvalid, "field 'name' is no name of a VM");
   event.epoch = {SEALIFT_TRY(json::number(json, "epoch"))};
-  event.from = SEALIFT_TRY(host(json, "from"));
-  event.to = SEALIFT_TRY(host(json, "to"));
+  event.from = SEALIFT_TRY(json::id<ledger::HostName>(json, "from"));
+  event.to = SEALIFT_TRY(json::id<ledger::HostName>(json, "to"));
   if (json::has(json, "address")) event.address = SEALIFT_TRY(json::text(json, "address"));
   if (!printable(event.address, kAddressBytesMax))
     return fail(Code::kInvalid, "field 'address' is no address");

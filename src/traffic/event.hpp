@@ -32,6 +32,16 @@ inline bool ends_move(MoveEventKind kind) {
   return kind >= MoveEventKind::kMoved;
 }
 
+// Where a VM stands: by epoch, then by kind. Moved and aborted both end a move: the first of them counts.
+struct MovePlace {
+  std::uint64_t epoch = 0;
+  MoveEventKind kind = MoveEventKind::kMoving;
+  bool before(const MovePlace& other) const {
+    const auto rank = [](MoveEventKind of) { return ends_move(of) ? MoveEventKind::kMoved : of; };
+    return epoch < other.epoch || (epoch == other.epoch && rank(kind) < rank(other.kind));
+  }
+};
+
 struct MoveEvent {
   std::uint64_t number = 0;  // in its host's stream
   MoveEventKind kind = MoveEventKind::kMoving;

@@ -15,10 +15,7 @@ constexpr std::size_t kPathBytesMax = 4096;
 constexpr std::uint32_t kHold = 1;           // the least that HAProxy takes as a limit
 constexpr std::uint32_t kRelease = 100'000;  // what it takes to let a queue go; never 0
 constexpr Milliseconds kLookEvery{20};
-
-int rank(MoveEventKind kind) {
-  return std::min(static_cast<int>(kind), 3);
-}
+constexpr Milliseconds kSilentEvery{1'000};  // HAProxy that does not answer is not asked all the time
 
 Result<HaproxyHeld> parse_held(const Json& json) {
   HaproxyHeld held;
@@ -72,7 +69,7 @@ Result<std::unique_ptr<HaproxyEnd>> HaproxyEnd::open(const file::Path& path,
     for (HaproxyHeld& one : *left) {
       Held& held = state->held.emplace_back();
       held.was = std::move(one);
-      end->end_hold(*state, held, "an earlier daemon left it so");
+      end->end_hold(held, "an earlier daemon left it so");
     }
     end->put_back(*state);
   }
@@ -85,7 +82,7 @@ HaproxyEnd::~HaproxyEnd() {
   if (watching_.joinable()) watching_.join();
   auto state = state_.lock();
   for (Held& held : state->held)
-    if (held.hold == Hold::kInForce) end_hold(*state, held, "this daemon ends");
+    if (held.hold == Hold::kInForce) end_hold(held, "this daemon ends");
   put_back(*state);  // what does not go now is the next daemon's: it is in the file
 }
 
@@ -96,7 +93,7 @@ void HaproxyEnd::take(const ledger::HostName& host, const Batch& batch) {
       const bool named =
           std::ranges::any_of(batch.events, [&](const MoveEvent& e) { return e.vm.text() == held.vm; });
       if (held.hold == Hold::kInForce && held.from == host && !named)
-        end_hold(*state, held, host.text() + " knows of no move of it");
+        end_hold(held, host.text() + " knows of no move of it");
     }
   }
   for (const MoveEvent& event : batch.events) apply(*state, event);
@@ -111,18 +108,15 @@ void HaproxyEnd::lost(const ledger::HostName& host, const Error& why) {
   log_warning("haproxy.not_following", {{"host", host.text()}, {"why", why.message}});
   auto state = state_.lock();
   for (Held& held : state->held)
-    if (held.hold == Hold::kInForce && held.from == host)
-      end_hold(*state, held, host.text() + "'s events are lost");
+    if (held.hold == Hold::kInForce && held.from == host) end_hold(held, host.text() + "'s events are lost");
   put_back(*state);
 }
 
 void HaproxyEnd::apply(State& state, const MoveEvent& event) {
   const auto [known, fresh] = state.seen.try_emplace(event.vm);
-  Seen& seen = known->second;
-  const bool newer = fresh || event.epoch.value > seen.epoch ||
-                     (event.epoch.value == seen.epoch && rank(event.kind) > rank(seen.kind));
-  if (!newer) return;
-  seen = {event.epoch.value, event.kind};
+  const MovePlace place{event.epoch.value, event.kind};
+  if (!fresh && !known->second.before(place)) return;
+  known->second = place;
   if (event.kind == MoveEventKind::kSwitching) {
     for (const HaproxyServer& server : servers_)
       if (server.vm == event.name || server.vm == event.vm.text()) hold(state, server, event);
@@ -130,8 +124,7 @@ void HaproxyEnd::apply(State& state, const MoveEvent& event) {
   }
   if (!ends_move(event.kind)) return;
   for (Held& held : state.held)
-    if (held.vm == event.vm.text() && held.hold == Hold::kInForce)
-      end_hold(state, held, to_string(event.kind));
+    if (held.vm == event.vm.text() && held.hold == Hold::kInForce) end_hold(held, to_string(event.kind));
 }
 
 void HaproxyEnd::hold(State& state, const HaproxyServer& server, const MoveEvent& event) {
@@ -169,7 +162,7 @@ void HaproxyEnd::hold(State& state, const HaproxyServer& server, const MoveEvent
   if (!done) give_up(done.error());
 }
 
-void HaproxyEnd::end_hold(State& /*state*/, Held& held, std::string_view why) {
+void HaproxyEnd::end_hold(Held& held, std::string_view why) {
   held.hold = Hold::kEnding;
   log_info("haproxy.release",
            {{"server", held.was.server.backend + "/" + held.was.server.server}, {"why", why}});
@@ -177,19 +170,26 @@ void HaproxyEnd::end_hold(State& /*state*/, Held& held, std::string_view why) {
   if (!done) log_warning("haproxy.release", {{"error", done.error().message}});
 }
 
-void HaproxyEnd::put_back(State& state) {
-  const auto done = [](const Held& held) {
+bool HaproxyEnd::put_back(State& state) {
+  bool answered = true;
+  const auto done = [&answered](const Held& held) {
     if (held.hold != Hold::kEnding) return false;
     const HaproxyServer& server = held.was.server;
     const auto now = haproxy_limits(server);
-    if (!now) return now.error().code == Code::kNotFound;  // HAProxy has it no more
+    if (!now) {
+      const bool gone = now.error().code == Code::kNotFound;  // HAProxy has it no more
+      answered = answered && gone;
+      return gone;
+    }
     if (now->connections_max != kRelease && !set_haproxy_connections_max(server, kRelease)) return false;
     if (now->queued > 0) return false;
     if (!set_haproxy_connections_max(server, held.was.before.connections_max)) return false;
     return !held.was.checks || set_haproxy_checks(server, true).has_value();
   };
-  if (std::erase_if(state.held, done) == 0) return;
-  if (const Status kept = keep(state); !kept) log_error("haproxy.state", {{"error", kept.error().message}});
+  if (std::erase_if(state.held, done) > 0) {
+    if (const Status kept = keep(state); !kept) log_error("haproxy.state", {{"error", kept.error().message}});
+  }
+  return answered;
 }
 
 Status HaproxyEnd::keep(const State& state) const {
@@ -205,14 +205,9 @@ void HaproxyEnd::watch(const Stop& stop) {
     auto state = state_.lock();
     const SteadyTime now = std::chrono::steady_clock::now();
     for (Held& held : state->held)
-      if (held.hold == Hold::kInForce && now >= held.until) end_hold(*state, held, "the move takes too long");
+      if (held.hold == Hold::kInForce && now >= held.until) end_hold(held, "the move takes too long");
     if (now < ending_again || state->held.empty()) continue;
-    put_back(*state);
-    // HAProxy that is silent is not asked all the time.
-    const bool left = std::ranges::any_of(state->held, [](const Held& h) { return h.hold == Hold::kEnding; });
-    const Milliseconds pause =
-        left && !haproxy_limits(state->held.front().was.server) ? Milliseconds{1'000} : kLookEvery;
-    ending_again = now + pause;
+    ending_again = now + (put_back(*state) ? kLookEvery : kSilentEvery);
   }
 }
 

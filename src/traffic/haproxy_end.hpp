@@ -51,21 +51,18 @@ class HaproxyEnd final : public Taker {
     Hold hold = Hold::kInForce;
     SteadyTime until{};  // of a hold in force
   };
-  struct Seen {
-    std::uint64_t epoch = 0;
-    MoveEventKind kind = MoveEventKind::kMoving;
-  };
   struct State {
     std::vector<Held> held;
-    std::map<ledger::VmId, Seen> seen;
+    std::map<ledger::VmId, MovePlace> seen;
   };
   HaproxyEnd(file::Path path, std::vector<HaproxyServer> servers)
       : path_(std::move(path)), servers_(std::move(servers)) {}
 
   void apply(State& state, const MoveEvent& event);
   void hold(State& state, const HaproxyServer& server, const MoveEvent& event);
-  void end_hold(State& state, Held& held, std::string_view why);
-  void put_back(State& state);  // those that end, as far as it can be done now
+  void end_hold(Held& held, std::string_view why);
+  // Those that end, as far as it can be done now; false: HAProxy did not answer.
+  bool put_back(State& state);
   Status keep(const State& state) const;
   void watch(const Stop& stop);
 

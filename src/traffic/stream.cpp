@@ -19,11 +19,6 @@ constexpr std::size_t kBodyBytesMax = 4096;
 constexpr std::int64_t kAtOnce = 256;
 constexpr Milliseconds kSlice{100};  // between two looks at a Stop
 
-// Moved and aborted both end a move: the first of them counts.
-int rank(std::int64_t kind) {
-  return static_cast<int>(std::min<std::int64_t>(kind, 3));
-}
-
 }  // namespace
 
 Result<std::unique_ptr<EventStream>> EventStream::open(const file::Path& path, std::uint64_t keep) {
@@ -63,11 +58,9 @@ Result<std::optional<std::uint64_t>> EventStream::publish(MoveEvent event) {
           database.prepare("SELECT epoch, kind FROM event WHERE vm = ? ORDER BY number DESC LIMIT 1"));
       newest.bind(std::string_view{vm});
       if (SEALIFT_TRY(newest.step())) {
-        const auto epoch = static_cast<std::uint64_t>(newest.number(0));
-        if (epoch > event.epoch.value ||
-            (epoch == event.epoch.value &&
-             rank(newest.number(1)) >= rank(static_cast<std::int64_t>(event.kind))))
-          return std::nullopt;
+        const MovePlace known{static_cast<std::uint64_t>(newest.number(0)),
+                              static_cast<MoveEventKind>(newest.number(1))};
+        if (!known.before({event.epoch.value, event.kind})) return std::nullopt;
       }
       event.number = state->last + 1;
       const std::string body = json::dump(to_json(event));
