@@ -6,7 +6,7 @@
 
 #include "api/services.hpp"
 #include "app/haproxy_follow.hpp"
-#include "app/host_file.hpp"
+#include "app/host_init.hpp"
 #include "app/local_host.hpp"
 #include "app/notify.hpp"
 #include "app/ownership.hpp"
@@ -30,26 +30,6 @@ constexpr Milliseconds kQuorumAgain{1'000};
 constexpr Milliseconds kCancelWithin{15'000};
 constexpr Milliseconds kPurgeEvery{3'600'000};
 
-// How others reach this host: as the configuration says (it may say: not at all), else a named listen
-// address, else this machine's name.
-Result<std::vector<std::string>> advertised(const host::HostConfig& config) {
-  if (config.outgoing_only()) return std::vector<std::string>();
-  if (!config.advertise.empty()) return config.advertise;
-  net::Endpoint endpoint = SEALIFT_TRY(net::Endpoint::parse(config.listen));
-  if (endpoint.host.empty() || endpoint.host == "::" || endpoint.host == "0.0.0.0")
-    endpoint.host = machine_name();
-  return std::vector<std::string>{endpoint.text()};
-}
-
-Result<ledger::HostInfo> host_info(const HostFile& file, const crypto::Identity& identity,
-                                   const host::HostConfig& config) {
-  return ledger::HostInfo{.name = file.name,
-                          .key = identity.public_key(),
-                          .endpoints = SEALIFT_TRY(advertised(config)),
-                          .region = file.region,
-                          .witness_only = file.witness_only};
-}
-
 // SIGTERM and SIGINT are waited for by the main thread alone; children start with an empty mask
 // (base/process).
 sigset_t block_end_signals() {
@@ -67,15 +47,6 @@ bool machine_shuts_down() {
   const auto state =
       process::run({"systemctl", "is-system-running"}, 64, Deadline::in(Milliseconds(5'000)), Stop());
   return state && state->text.starts_with("stopping");
-}
-
-std::string first_lines(const HostFile& file, const InitOptions& options) {
-  std::string text =
-      fmt::format("# sealift host {}; every key is optional. Changes count from the daemon's next start.\n",
-                  file.name.text());
-  if (!options.listen.empty()) text += fmt::format("listen = \"{}\"\n", options.listen);
-  if (!options.advertise.empty()) text += fmt::format("advertise = [\"{}\"]\n", options.advertise);
-  return text + "\n";
 }
 
 // Everything that a running host consists of, in the order in which it is built; the destructor takes it down
@@ -102,6 +73,7 @@ class Daemon {
   Status open_host();
   Status serve_peers();
   Status follow_for_haproxy();
+  net::DialOptions dial_of(const ledger::State& state, const ledger::Member& member) const;
   std::vector<traffic::Followed> other_hosts();
   std::vector<net::DialOptions> members_with_address() const;
   Status serve_api();
@@ -244,20 +216,23 @@ Status Daemon::follow_for_haproxy() {
   return {};
 }
 
+net::DialOptions Daemon::dial_of(const ledger::State& state, const ledger::Member& member) const {
+  net::DialOptions options;
+  options.endpoints = net::parse_endpoints(member.info.endpoints);
+  options.expected = member.info.key;
+  options.hello.host_name = file_.name.text();
+  options.hello.domain = state.domain().hex();
+  return options;
+}
+
 std::vector<traffic::Followed> Daemon::other_hosts() {
   std::vector<traffic::Followed> list;
   if (config_.haproxy.empty()) return list;
   const auto state = node_->final_state();
   for (const ledger::Member& member : state->members()) {
     if (member.info.name == file_.name) continue;
-    traffic::Followed followed;
-    followed.host = member.info.name;
-    followed.to.endpoints = net::parse_endpoints(member.info.endpoints);
-    followed.to.expected = member.info.key;
-    followed.to.hello.host_name = file_.name.text();
-    followed.to.hello.domain = state->domain().hex();
-    followed.to.call_backs = &call_backs_;
-    list.push_back(std::move(followed));
+    list.push_back({member.info.name, dial_of(*state, member)});
+    list.back().to.call_backs = &call_backs_;
   }
   return list;
 }
@@ -268,12 +243,8 @@ std::vector<net::DialOptions> Daemon::members_with_address() const {
   std::vector<net::DialOptions> list;
   const auto state = node_->final_state();
   for (const ledger::Member& member : state->members()) {
-    if (member.info.name == file_.name || member.info.endpoints.empty()) continue;
-    net::DialOptions options;
-    options.endpoints = net::parse_endpoints(member.info.endpoints);
-    options.expected = member.info.key;
-    options.hello.host_name = file_.name.text();
-    options.hello.domain = state->domain().hex();
+    if (member.info.name == file_.name) continue;
+    net::DialOptions options = dial_of(*state, member);
     if (!options.endpoints.empty()) list.push_back(std::move(options));
   }
   return list;
@@ -367,40 +338,6 @@ Daemon::~Daemon() {
 }
 
 }  // namespace
-
-Result<std::string> init_host(const file::Path& state_directory, const InitOptions& options) {
-  const auto name = ledger::HostName::parse(options.name.empty() ? machine_name() : options.name);
-  if (!name) return because(name.error(), "--name");
-  if (!options.listen.empty()) SEALIFT_TRY(net::Endpoint::parse(options.listen));
-  if (!options.advertise.empty() && options.advertise != host::kNoAddress)
-    SEALIFT_TRY(net::Endpoint::parse(options.advertise));
-  const HostFile file{.name = *name, .witness_only = options.witness_only, .region = options.region};
-  if (const Status made = file::make_private_directory(state_directory); !made)
-    return fail(
-        made.error().code,
-        "the state directory {} cannot be made ({}): run this as root, or name a directory of your own "
-        "with --state",
-        state_directory.string(), made.error().message);
-  if (std::filesystem::exists(state_directory / "host.json")) {
-    return fail(Code::kConflict, "{} holds a host already; nothing was changed. Start it: sealift host run",
-                state_directory.string());
-  }
-  const file::Path key_path = state_directory / "host.key";
-  if (!std::filesystem::exists(key_path)) SEALIFT_TRY_STATUS(crypto::Identity::generate().save(key_path));
-  const crypto::Identity identity = SEALIFT_TRY(crypto::Identity::load(key_path));
-  const file::Path config_path = state_directory / "sealift.toml";
-  if (!std::filesystem::exists(config_path)) {
-    const std::string text = first_lines(file, options) + std::string(host::default_config_text());
-    SEALIFT_TRY_STATUS(file::write_atomic(config_path, std::string_view(text)));
-  }
-  const host::HostConfig config = SEALIFT_TRY(host::load_config(std::nullopt, state_directory));
-  domain::NodeOptions node;
-  node.directory = state_directory;
-  node.self = SEALIFT_TRY(host_info(file, identity, config));
-  SEALIFT_TRY(domain::Node::open(identity, std::move(node)));
-  SEALIFT_TRY_STATUS(save_host_file(state_directory, file));
-  return identity.public_key().verifier_key(name->text());
-}
 
 Result<int> run_daemon(const file::Path& state_directory, const std::optional<file::Path>& config_path) {
   const HostFile file = SEALIFT_TRY(load_host_file(state_directory));

@@ -2,6 +2,7 @@
 
 #include "app/cli.hpp"
 #include "app/daemon.hpp"
+#include "app/host_init.hpp"
 #include "host/config.hpp"
 
 namespace sealift::app {
